@@ -1,0 +1,2 @@
+//! The `ounce` program.
+fn main() {}
