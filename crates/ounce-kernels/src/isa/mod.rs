@@ -1,0 +1,203 @@
+//! One table of kernels per instruction set, and the token by which a caller reaches it.
+//!
+//! [`Kernels`] values exist only for tables whose instructions this CPU has, so calling through one is safe. The list `ALL` feeds
+//! detection, tests and benches: a kernel that is not in a table cannot be called at all.
+
+mod portable;
+mod tile;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+pub(crate) use tile::{Bytes, PackedTile, TILE_ROWS};
+
+use crate::ops::{Activation, Norm};
+use crate::quantize::{QuantizedRowMut, QuantizedView};
+use crate::simd::Element;
+use crate::simd::attend::Query;
+use crate::simd::gemm::Tile;
+
+/// The kernels of one instruction set. Each may be called only on a CPU that has it.
+pub(crate) struct Table {
+    name: &'static str,
+    /// Whether this CPU has the instructions.
+    supported: fn() -> bool,
+    /// The most rows of activations that `packed_tile` takes.
+    packed_tokens: usize,
+    packed_tile: unsafe fn(&PackedTile<'_>, QuantizedView<'_>, &mut [f32]),
+    quantize_row: unsafe fn(&[f32], QuantizedRowMut<'_>),
+    norm_row: unsafe fn(&Norm<'_>, &[f32], &mut [f32]),
+    softmax: unsafe fn(&mut [f32]),
+    maximum: unsafe fn(&[f32]) -> f32,
+    exp_sum: unsafe fn(&mut [f32], f32) -> f32,
+    scale: unsafe fn(&mut [f32], f32),
+    add: unsafe fn(&[f32], &mut [f32]),
+    activate: unsafe fn(Activation, &mut [f32]),
+    gate: unsafe fn(Activation, &mut [f32], &[f32]),
+    rotate: unsafe fn(&mut [f32], &[f32], &[f32], bool),
+    widen: unsafe fn(Element, &[u8], &mut [f32]),
+    narrow: unsafe fn(&[f32], &mut [u16]),
+    dot_rows: unsafe fn(Element, &[u8], &[f32], &mut [f32]),
+    gemm_tile: unsafe fn(Tile<'_>),
+    attend: unsafe fn(Query<'_>),
+}
+
+/// Every table of this architecture, fastest first. The last one runs everywhere.
+static ALL: &[&Table] = &[
+    #[cfg(target_arch = "x86_64")]
+    &avx2::TABLE,
+    &portable::TABLE,
+];
+
+/// Proof that this CPU has an instruction set, and the kernels written for it.
+#[derive(Clone, Copy)]
+pub struct Kernels(&'static Table);
+
+macro_rules! forward {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+        $(
+            $(#[$doc])*
+            #[inline]
+            pub(crate) fn $name(self, $($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: `self` exists, so this CPU has the table's instructions.
+                unsafe { (self.0.$name)($($arg),*) }
+            }
+        )*
+    };
+}
+
+impl Kernels {
+    /// The fastest kernels of this CPU.
+    pub fn detect() -> Self {
+        Self(ALL.iter().find(|table| (table.supported)()).copied().unwrap_or(&portable::TABLE))
+    }
+
+    /// All kernels that run on this CPU, fastest first; the last are the portable reference.
+    pub fn available() -> Vec<Self> {
+        ALL.iter().filter(|table| (table.supported)()).map(|table| Self(table)).collect()
+    }
+
+    /// The portable kernels, which define what the others must compute.
+    pub fn portable() -> Self {
+        Self(&portable::TABLE)
+    }
+
+    /// The name of the instruction set.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// The most rows of activations one call of `packed_tile` takes.
+    pub(crate) fn packed_tokens(self) -> usize {
+        self.0.packed_tokens
+    }
+
+    forward! {
+        /// `out[t][r] = tile[r] . x[t]` for the 16 rows of a tile and all rows of `x`, at most `packed_tokens`.
+        packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]);
+        /// Quantizes one row of activations.
+        quantize_row(x: &[f32], out: QuantizedRowMut<'_>);
+        /// `out = norm(x)`.
+        norm_row(norm: &Norm<'_>, x: &[f32], out: &mut [f32]);
+        /// Softmax in place.
+        softmax(x: &mut [f32]);
+        /// The largest element.
+        maximum(x: &[f32]) -> f32;
+        /// `x = exp(x - shift)`; the sum.
+        exp_sum(x: &mut [f32], shift: f32) -> f32;
+        /// `x *= factor`.
+        scale(x: &mut [f32], factor: f32);
+        /// `y += x`.
+        add(x: &[f32], y: &mut [f32]);
+        /// `x = act(x)`.
+        activate(kind: Activation, x: &mut [f32]);
+        /// `gate = act(gate) * up`.
+        gate(kind: Activation, gate: &mut [f32], up: &[f32]);
+        /// Rotary position embedding of one head.
+        rotate(x: &mut [f32], cos: &[f32], sin: &[f32], interleaved: bool);
+        /// Converts to floats.
+        widen(element: Element, from: &[u8], out: &mut [f32]);
+        /// Converts floats to half precision.
+        narrow(x: &[f32], out: &mut [u16]);
+        /// `out[r] = rows[r] . x`.
+        dot_rows(element: Element, rows: &[u8], x: &[f32], out: &mut [f32]);
+        /// One tile of a float matrix product.
+        gemm_tile(tile: Tile<'_>);
+        /// Attention of one query.
+        attend(query: Query<'_>);
+    }
+}
+
+impl std::fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kernels({})", self.name())
+    }
+}
+
+/// One function of a table: a generic kernel of [`crate::simd`] instantiated with the features of an instruction set.
+macro_rules! kernel {
+    ([$features:literal] $token:expr; $name:ident = $generic:path, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {
+        #[target_feature(enable = $features)]
+        unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
+            $generic($token, $($arg),*)
+        }
+    };
+    ([] $token:expr; $name:ident = $generic:path, ($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {
+        unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
+            $generic($token, $($arg),*)
+        }
+    };
+}
+
+/// Fills a table: the floating-point kernels of [`crate::simd`] for a vector token, and the integer kernel that the instruction set
+/// defines itself.
+macro_rules! table {
+    (
+        name: $name:literal, features: $features:tt, supported: $supported:expr, token: $token:expr,
+        packed_tokens: $packed_tokens:expr, packed_tile: $packed_tile:path $(,)?
+    ) => {
+        use crate::isa::{Table, kernel};
+        use crate::ops::{Activation, Norm};
+        use crate::quantize::QuantizedRowMut;
+        use crate::simd::{Element, attend, gate, gemm, norm, quantize, rows};
+
+        kernel!($features $token; quantize_row = quantize::quantize_row, (x: &[f32], out: QuantizedRowMut<'_>));
+        kernel!($features $token; norm_row = norm::norm_row, (norm: &Norm<'_>, x: &[f32], out: &mut [f32]));
+        kernel!($features $token; softmax = norm::softmax, (x: &mut [f32]));
+        kernel!($features $token; maximum = norm::maximum, (x: &[f32]) -> f32);
+        kernel!($features $token; exp_sum = norm::exp_sum, (x: &mut [f32], shift: f32) -> f32);
+        kernel!($features $token; scale = norm::scale, (x: &mut [f32], factor: f32));
+        kernel!($features $token; add = norm::add, (x: &[f32], y: &mut [f32]));
+        kernel!($features $token; activate = gate::activate, (kind: Activation, x: &mut [f32]));
+        kernel!($features $token; gate = gate::gate, (kind: Activation, gate: &mut [f32], up: &[f32]));
+        kernel!($features $token; rotate = gate::rotate, (x: &mut [f32], cos: &[f32], sin: &[f32], interleaved: bool));
+        kernel!($features $token; widen = rows::widen, (element: Element, from: &[u8], out: &mut [f32]));
+        kernel!($features $token; narrow = rows::narrow, (x: &[f32], out: &mut [u16]));
+        kernel!($features $token; dot_rows = rows::dot_rows, (element: Element, rows: &[u8], x: &[f32], out: &mut [f32]));
+        kernel!($features $token; gemm_tile = gemm::gemm_tile, (tile: gemm::Tile<'_>));
+        kernel!($features $token; attend = attend::attend, (query: attend::Query<'_>));
+
+        pub(super) static TABLE: Table = Table {
+            name: $name,
+            supported: $supported,
+            packed_tokens: $packed_tokens,
+            packed_tile: $packed_tile,
+            quantize_row,
+            norm_row,
+            softmax,
+            maximum,
+            exp_sum,
+            scale,
+            add,
+            activate,
+            gate,
+            rotate,
+            widen,
+            narrow,
+            dot_rows,
+            gemm_tile,
+            attend,
+        };
+    };
+}
+use {kernel, table};

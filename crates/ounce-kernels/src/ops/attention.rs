@@ -1,0 +1,356 @@
+//! Causal attention over a cache of keys and values.
+//!
+//! One token attends position by position. Several tokens are taken in blocks of queries against blocks of keys with a running
+//! maximum and sum (Milakov and Gimelshein 2018; FlashAttention, Dao et al. 2022), so that no matrix larger than one block exists.
+
+use crate::pool::{Buffers, SharedMut, at_least};
+use crate::simd::Element;
+use crate::simd::attend::{Query, soft_cap};
+use crate::simd::gemm::{PANEL, TILE_ROWS, Tile};
+use crate::{Kernels, Team};
+
+/// The number format of cached keys and values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum KvType {
+    /// Single precision: exact, twice the memory.
+    F32,
+    /// Half precision.
+    #[default]
+    F16,
+}
+
+/// The cached keys and values of one layer, each `[kv_heads, capacity, head_dim]`.
+#[derive(Debug)]
+pub struct KvLayer {
+    kv_heads: usize,
+    head_dim: usize,
+    capacity: usize,
+    keys: Store,
+    values: Store,
+}
+
+#[derive(Debug)]
+enum Store {
+    F32(Vec<f32>),
+    F16(Vec<u16>),
+}
+
+impl Store {
+    fn new(len: usize, ty: KvType) -> Self {
+        // Zeroed memory is committed by the system when it is first written.
+        match ty {
+            KvType::F32 => Store::F32(vec![0.0; len]),
+            KvType::F16 => Store::F16(vec![0; len]),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Store::F32(data) => bytemuck::cast_slice(data),
+            Store::F16(data) => bytemuck::cast_slice(data),
+        }
+    }
+
+    fn element(&self) -> Element {
+        match self {
+            Store::F32(_) => Element::F32,
+            Store::F16(_) => Element::F16,
+        }
+    }
+
+    fn write(&mut self, kernels: Kernels, at: usize, x: &[f32]) {
+        match self {
+            Store::F32(data) => data[at..at + x.len()].copy_from_slice(x),
+            Store::F16(data) => kernels.narrow(x, &mut data[at..at + x.len()]),
+        }
+    }
+}
+
+impl KvLayer {
+    /// An empty cache for `capacity` positions. Its memory is committed as it is filled.
+    pub fn new(kv_heads: usize, head_dim: usize, capacity: usize, ty: KvType) -> Self {
+        let len = kv_heads * head_dim * capacity;
+        Self { kv_heads, head_dim, capacity, keys: Store::new(len, ty), values: Store::new(len, ty) }
+    }
+
+    /// Stores keys and values (`[n, kv_heads * head_dim]` each) of the positions from `position` on.
+    ///
+    /// # Panics
+    /// If the positions exceed the capacity.
+    pub fn store(&mut self, team: &Team<'_>, position: usize, k: &[f32], v: &[f32]) {
+        let row = self.kv_heads * self.head_dim;
+        let n = k.len() / row;
+        assert!(k.len() == n * row && v.len() == k.len() && position + n <= self.capacity);
+        let kernels = team.kernels();
+        for (t, (k, v)) in k.chunks_exact(row).zip(v.chunks_exact(row)).enumerate() {
+            let heads = k.chunks_exact(self.head_dim).zip(v.chunks_exact(self.head_dim));
+            for (head, (k, v)) in heads.enumerate() {
+                let at = (head * self.capacity + position + t) * self.head_dim;
+                self.keys.write(kernels, at, k);
+                self.values.write(kernels, at, v);
+            }
+        }
+    }
+
+    /// Positions there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Bytes of one position's key and value.
+    pub fn bytes_per_position(&self) -> usize {
+        2 * self.kv_heads * self.head_dim * self.keys.element().size()
+    }
+
+    /// Keys and values of `count` positions of one head from `first` on.
+    fn head(&self, head: usize, first: usize, count: usize) -> (&[u8], &[u8]) {
+        let row = self.head_dim * self.keys.element().size();
+        let range = (head * self.capacity + first) * row..(head * self.capacity + first + count) * row;
+        (&self.keys.bytes()[range.clone()], &self.values.bytes()[range])
+    }
+}
+
+/// Attention of some queries, whose own keys and values are already in the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Attention<'a> {
+    /// `[n, heads * head_dim]`
+    pub q: &'a [f32],
+    /// Holds the positions `0..start + n`.
+    pub cache: &'a KvLayer,
+    /// Position of the first query in the cache; query t sees positions up to `start + t`.
+    pub start: usize,
+    /// Query heads, a multiple of the cache's heads.
+    pub heads: usize,
+    /// Scores are multiplied by this.
+    pub scale: f32,
+    /// A query sees only this many positions, its own included.
+    pub window: Option<usize>,
+    /// Scores are bounded to `cap * tanh(score / cap)`.
+    pub softcap: Option<f32>,
+}
+
+/// Writes `softmax(scale * q k^T) v` to `out` (`[n, heads * head_dim]`).
+///
+/// # Panics
+/// If lengths do not fit.
+pub fn attention(team: &mut Team<'_>, a: &Attention<'_>, out: &mut [f32]) {
+    let d = a.cache.head_dim;
+    let row = a.heads * d;
+    let n = a.q.len() / row;
+    assert!(a.q.len() == n * row && out.len() == a.q.len());
+    assert!(a.start + n <= a.cache.capacity && a.heads.is_multiple_of(a.cache.kv_heads));
+    let out = SharedMut::new(out);
+    if n < TILE_ROWS {
+        for_single_queries(team, a, n, &out);
+    } else {
+        for_blocks(team, a, n, &out);
+    }
+}
+
+/// The first position that a query at `position` sees.
+fn first_seen(a: &Attention<'_>, position: usize) -> usize {
+    a.window.map_or(0, |window| (position + 1).saturating_sub(window))
+}
+
+fn for_single_queries(team: &mut Team<'_>, a: &Attention<'_>, n: usize, out: &SharedMut<'_, f32>) {
+    let d = a.cache.head_dim;
+    let kernels = team.kernels();
+    let group = a.heads / a.cache.kv_heads;
+    let one = |t: usize, head: usize, scores: &mut Vec<f32>| {
+        let position = a.start + t;
+        let first = first_seen(a, position);
+        let count = position + 1 - first;
+        let (keys, values) = a.cache.head(head / group, first, count);
+        let at = (t * a.heads + head) * d;
+        kernels.attend(Query {
+            q: &a.q[at..at + d],
+            keys,
+            values,
+            element: a.cache.keys.element(),
+            scale: a.scale,
+            softcap: a.softcap,
+            scores: at_least(scores, count),
+            // SAFETY: each token and head has its own part and is visited once.
+            out: unsafe { out.slice(at, d) },
+        });
+    };
+    team.run_with_buffers(n * a.heads, |item, buffers| {
+        one(item / a.heads, item % a.heads, &mut buffers.work)
+    });
+}
+
+/// Queries (times heads that share keys) of one block.
+const QUERY_ROWS: usize = 48;
+/// Keys of one block.
+const KEYS: usize = 64;
+
+/// The memory of one block, cut from a thread's scratch.
+struct Block<'a> {
+    /// `[rows, d]`: queries, scaled.
+    q: &'a mut [f32],
+    /// `[d, KEYS]`: keys, transposed.
+    keys: &'a mut [f32],
+    /// `[KEYS, width]`: values, the width of a head rounded up to whole panels.
+    values: &'a mut [f32],
+    /// `[rows, KEYS]`
+    scores: &'a mut [f32],
+    /// `[rows, width]`
+    sums: &'a mut [f32],
+    /// `[rows]`: the largest score so far, and the sum of exponentials relative to it.
+    largest: &'a mut [f32],
+    total: &'a mut [f32],
+    /// One row of keys in the making.
+    row: &'a mut [f32],
+}
+
+impl<'a> Block<'a> {
+    fn new(scratch: &'a mut Vec<f32>, rows: usize, d: usize, width: usize) -> Self {
+        let lens = [rows * d, d * KEYS, KEYS * width, rows * KEYS, rows * width, rows, rows, d];
+        let mut rest = at_least(scratch, lens.iter().sum());
+        let [q, keys, values, scores, sums, largest, total, row] = lens.map(|len| {
+            let (part, after) = std::mem::take(&mut rest).split_at_mut(len);
+            rest = after;
+            part
+        });
+        Self { q, keys, values, scores, sums, largest, total, row }
+    }
+}
+
+fn for_blocks(team: &mut Team<'_>, a: &Attention<'_>, n: usize, out: &SharedMut<'_, f32>) {
+    let group = a.heads / a.cache.kv_heads;
+    let tokens = (QUERY_ROWS / group).max(1);
+    let token_blocks = n.div_ceil(tokens);
+    let kernels = team.kernels();
+    // Late blocks see the most keys; they go first, so that the threads end together.
+    team.run_with_buffers(token_blocks * a.cache.kv_heads, |item, buffers| {
+        let block = token_blocks - 1 - item / a.cache.kv_heads;
+        let first = block * tokens;
+        let count = tokens.min(n - first);
+        query_block(kernels, a, item % a.cache.kv_heads, first, count, buffers, out);
+    });
+}
+
+/// All query heads of one kv head, for `count` tokens from `first`.
+fn query_block(
+    kernels: Kernels,
+    a: &Attention<'_>,
+    kv_head: usize,
+    first: usize,
+    count: usize,
+    buffers: &mut Buffers,
+    out: &SharedMut<'_, f32>,
+) {
+    let d = a.cache.head_dim;
+    let group = a.heads / a.cache.kv_heads;
+    let width = d.next_multiple_of(PANEL);
+    let rows = count * group;
+    let block = Block::new(&mut buffers.work, rows, d, width);
+    // Row t * group + g is token first + t, head kv_head * group + g: heads of a group are neighbours.
+    for (t, q) in block.q.chunks_exact_mut(group * d).enumerate() {
+        let at = ((first + t) * a.heads + kv_head * group) * d;
+        q.copy_from_slice(&a.q[at..at + group * d]);
+        kernels.scale(q, a.scale);
+    }
+    block.sums.fill(0.0);
+    block.largest.fill(f32::NEG_INFINITY);
+    block.total.fill(0.0);
+    let last = a.start + first + count;
+    let seen_from = first_seen(a, a.start + first) / KEYS * KEYS;
+    for key in (seen_from..last).step_by(KEYS) {
+        let keys = KEYS.min(last - key);
+        load_keys_and_values(kernels, a, kv_head, key, keys, &mut *block.keys, &mut *block.values, block.row);
+        multiply(kernels, block.q, d, d, block.keys, KEYS, block.scores, KEYS, rows, false);
+        if let Some(cap) = a.softcap {
+            soft_cap(block.scores, cap);
+        }
+        for row in 0..rows {
+            let position = a.start + first + row / group;
+            let scores = &mut block.scores[row * KEYS..][..KEYS];
+            let visible = (position + 1).saturating_sub(key).min(keys);
+            let hidden = first_seen(a, position).saturating_sub(key).min(visible);
+            scores[..hidden].fill(0.0);
+            scores[visible..].fill(0.0);
+            let scores = &mut scores[hidden..visible];
+            if scores.is_empty() {
+                continue;
+            }
+            let largest = block.largest[row].max(kernels.maximum(scores));
+            let shrink = (block.largest[row] - largest).exp();
+            if shrink != 1.0 {
+                kernels.scale(&mut block.sums[row * width..][..width], shrink);
+            }
+            block.total[row] = block.total[row] * shrink + kernels.exp_sum(scores, largest);
+            block.largest[row] = largest;
+        }
+        multiply(kernels, block.scores, KEYS, KEYS, block.values, width, block.sums, width, rows, true);
+    }
+    for row in 0..rows {
+        let sums = &mut block.sums[row * width..][..d];
+        kernels.scale(sums, 1.0 / block.total[row]);
+        let at = ((first + row / group) * a.heads + kv_head * group + row % group) * d;
+        // SAFETY: each token and head has its own part and belongs to one block.
+        unsafe { out.slice(at, d) }.copy_from_slice(sums);
+    }
+}
+
+/// Converts a block of keys, transposed, and of values. What lies beyond the block's keys becomes zero, so that it adds nothing.
+#[allow(clippy::too_many_arguments)]
+fn load_keys_and_values(
+    kernels: Kernels,
+    a: &Attention<'_>,
+    kv_head: usize,
+    first: usize,
+    count: usize,
+    keys_out: &mut [f32],
+    values_out: &mut [f32],
+    row: &mut [f32],
+) {
+    let d = a.cache.head_dim;
+    let width = values_out.len() / KEYS;
+    let element = a.cache.keys.element();
+    let (keys, values) = a.cache.head(kv_head, first, count);
+    let bytes = d * element.size();
+    for (j, (key, value)) in keys.chunks_exact(bytes).zip(values.chunks_exact(bytes)).enumerate() {
+        kernels.widen(element, key, row);
+        for (k, &x) in row.iter().enumerate() {
+            keys_out[k * KEYS + j] = x;
+        }
+        kernels.widen(element, value, &mut values_out[j * width..][..d]);
+        values_out[j * width + d..(j + 1) * width].fill(0.0);
+    }
+    for column in keys_out.chunks_exact_mut(KEYS) {
+        column[count..].fill(0.0);
+    }
+    values_out[count * width..].fill(0.0);
+}
+
+/// `out (+)= x * panels`, x `[rows, depth]`, panels `[depth, columns]`, in tiles.
+#[allow(clippy::too_many_arguments)]
+fn multiply(
+    kernels: Kernels,
+    x: &[f32],
+    x_stride: usize,
+    depth: usize,
+    panels: &[f32],
+    columns: usize,
+    out: &mut [f32],
+    out_stride: usize,
+    rows: usize,
+    accumulate: bool,
+) {
+    for column in (0..columns).step_by(PANEL) {
+        for row in (0..rows).step_by(TILE_ROWS) {
+            kernels.gemm_tile(Tile {
+                panel: &panels[column..],
+                panel_stride: columns,
+                x: &x[row * x_stride..],
+                x_stride,
+                depth,
+                out: &mut out[row * out_stride + column..],
+                out_stride,
+                rows: TILE_ROWS.min(rows - row),
+                accumulate,
+            });
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The operations of a transformer, each run by all threads of a [`Team`](crate::Team).
+//!
+//! Activations are row-major `[n, d]` floats, n being the number of tokens. An operation panics only if the lengths it is given do
+//! not fit one another, which is an error of the caller's code, never of its data.
+
+mod attention;
+mod elementwise;
+mod project;
+mod project_float;
+mod rope;
+
+pub use attention::{Attention, KvLayer, KvType, attention};
+pub use elementwise::{add, norm, norm_add, norm_in_place, softmax};
+pub use project::{Input, Output, project, project_gated};
+pub use rope::{RopeStyle, rope};
+
+/// A normalisation of the rows of a matrix.
+#[derive(Clone, Copy, Debug)]
+pub enum Norm<'a> {
+    /// `x / sqrt(mean(x^2) + eps) * weight` (Zhang and Sennrich 2019).
+    Rms {
+        /// `[d]`
+        weight: &'a [f32],
+        /// Added to the mean square.
+        eps: f32,
+    },
+    /// `(x - mean) / sqrt(var + eps) * weight + bias` (Ba et al. 2016).
+    Layer {
+        /// `[d]`
+        weight: &'a [f32],
+        /// `[d]`
+        bias: Option<&'a [f32]>,
+        /// Added to the variance.
+        eps: f32,
+    },
+}
+
+/// An activation function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Activation {
+    /// `x sigmoid(x)`, also called swish.
+    Silu,
+    /// GELU by its tanh approximation, PyTorch's `gelu(approximate="tanh")`.
+    GeluTanh,
+    /// GELU by the error function, PyTorch's default.
+    Gelu,
+    /// `max(x, 0)`.
+    Relu,
+}

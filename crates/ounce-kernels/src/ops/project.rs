@@ -1,0 +1,301 @@
+//! Products of activations with weight matrices, with the norm before and the activation, bias and residual after them fused in.
+//!
+//! For one token (decode) every thread prepares the input for itself — norm, then quantization where a weight is packed — because
+//! that costs less than a barrier, and claims tiles of 16 output rows. For several tokens (prefill) the input is prepared once by
+//! all threads, and each tile is multiplied with all tokens while it is in the cache.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::project_float::{FloatPanel, dot_tile};
+use super::{Activation, Norm};
+use crate::isa::TILE_ROWS;
+use crate::matrix::{Kind, Matrix};
+use crate::pool::{Buffers, SharedMut, at_least};
+use crate::quantize::{BLOCK, HALF_BLOCK, QuantizedRowMut, QuantizedRows};
+use crate::{Kernels, Team};
+
+/// The input of a product.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// `[n, d]`
+    pub x: &'a [f32],
+    /// Applied to every row first.
+    pub norm: Option<Norm<'a>>,
+}
+
+/// One product of an input: `out = act(x W^T + bias)`, or `out += ...`.
+#[derive(Debug)]
+pub struct Output<'a> {
+    /// `[rows, d]`
+    pub weight: &'a Matrix,
+    /// `[rows]`
+    pub bias: Option<&'a [f32]>,
+    /// Applied after the bias.
+    pub activation: Option<Activation>,
+    /// `[n, rows]`
+    pub out: &'a mut [f32],
+    /// Add to what `out` holds.
+    pub add: bool,
+}
+
+impl<'a> Output<'a> {
+    /// `out = x W^T`.
+    pub fn write(weight: &'a Matrix, out: &'a mut [f32]) -> Self {
+        Self { weight, bias: None, activation: None, out, add: false }
+    }
+
+    /// `out += x W^T`.
+    pub fn accumulate(weight: &'a Matrix, out: &'a mut [f32]) -> Self {
+        Self { add: true, ..Self::write(weight, out) }
+    }
+
+    /// The same with a bias.
+    pub fn with_bias(self, bias: Option<&'a [f32]>) -> Self {
+        Self { bias, ..self }
+    }
+}
+
+/// Where the results of one matrix go.
+struct Target<'a> {
+    weight: &'a Matrix,
+    /// A second matrix whose product multiplies the activated first (a gate).
+    up: Option<&'a Matrix>,
+    bias: Option<&'a [f32]>,
+    activation: Option<Activation>,
+    out: SharedMut<'a, f32>,
+    add: bool,
+    first_tile: usize,
+}
+
+/// Several products of the same input in one parallel step, for instance queries, keys and values.
+///
+/// # Panics
+/// If a shape does not fit: `x` not a multiple of the columns, matrices of different columns, `out` or `bias` of a wrong length.
+pub fn project(team: &mut Team<'_>, input: Input<'_>, outputs: &mut [Output<'_>]) {
+    let Some(first) = outputs.first() else { return };
+    let d = first.weight.cols();
+    let n = input.x.len() / d.max(1);
+    let mut first_tile = 0;
+    let mut targets = Vec::with_capacity(outputs.len());
+    for output in outputs {
+        let rows = output.weight.rows();
+        assert!(output.weight.cols() == d && output.out.len() == n * rows);
+        assert!(output.bias.is_none_or(|bias| bias.len() == rows));
+        targets.push(Target {
+            weight: output.weight,
+            up: None,
+            bias: output.bias,
+            activation: output.activation,
+            out: SharedMut::new(output.out),
+            add: output.add,
+            first_tile,
+        });
+        first_tile += rows.div_ceil(TILE_ROWS);
+    }
+    run(team, input, d, &targets, first_tile);
+}
+
+/// A gated product, `out = act(x gate^T) * (x up^T)`, the first half of a gated MLP (Shazeer 2020).
+///
+/// # Panics
+/// If a shape does not fit, as [`project`].
+pub fn project_gated(
+    team: &mut Team<'_>,
+    input: Input<'_>,
+    gate: &Matrix,
+    up: &Matrix,
+    activation: Activation,
+    out: &mut [f32],
+) {
+    let (rows, d) = (gate.rows(), gate.cols());
+    assert!(up.rows() == rows && up.cols() == d && out.len() == input.x.len() / d.max(1) * rows);
+    let target = Target {
+        weight: gate,
+        up: Some(up),
+        bias: None,
+        activation: Some(activation),
+        out: SharedMut::new(out),
+        add: false,
+        first_tile: 0,
+    };
+    run(team, input, d, &[target], rows.div_ceil(TILE_ROWS));
+}
+
+/// The input as the kernels read it.
+struct Prepared<'a> {
+    /// `[n, d]`, after the norm.
+    rows: &'a [f32],
+    quantized: &'a QuantizedRows,
+    n: usize,
+    d: usize,
+}
+
+fn run(team: &mut Team<'_>, input: Input<'_>, d: usize, targets: &[Target<'_>], tiles: usize) {
+    if d == 0 || input.x.is_empty() {
+        return;
+    }
+    assert!(input.x.len().is_multiple_of(d));
+    let n = input.x.len() / d;
+    let quantize = targets.iter().any(|t| t.weight.is_packed() || t.up.is_some_and(Matrix::is_packed));
+    let kernels = team.kernels();
+    let chunks = team.chunks_for(tiles);
+    let tiles_of = |chunk: usize| tiles * chunk / chunks..tiles * (chunk + 1) / chunks;
+    if n == 1 {
+        static OPERATION: AtomicU64 = AtomicU64::new(1);
+        let operation = OPERATION.fetch_add(1, Ordering::Relaxed);
+        team.run_with_buffers(chunks, |chunk, buffers| {
+            if buffers.prepared_for != operation {
+                buffers.prepared_for = operation;
+                prepare_one(kernels, input, quantize, buffers);
+            }
+            let Buffers { rows, quantized, panel, .. } = buffers;
+            let x = if input.norm.is_some() { &rows[..d] } else { input.x };
+            let prepared = Prepared { rows: x, quantized, n, d };
+            tiles_of(chunk).for_each(|tile| run_tile(kernels, &prepared, targets, tile, panel));
+        });
+    } else {
+        let mut common = team.take_common();
+        prepare_all(team, input, d, quantize, &mut common);
+        let x = if input.norm.is_some() { &common.rows[..n * d] } else { input.x };
+        let prepared = Prepared { rows: x, quantized: &common.quantized, n, d };
+        team.run_with_buffers(chunks, |chunk, buffers| {
+            tiles_of(chunk).for_each(|tile| run_tile(kernels, &prepared, targets, tile, &mut buffers.panel));
+        });
+        team.put_common(common);
+    }
+}
+
+/// Prepares a single row in a thread's own scratch.
+fn prepare_one(kernels: Kernels, input: Input<'_>, quantize: bool, buffers: &mut Buffers) {
+    let d = input.x.len();
+    let mut x = input.x;
+    if let Some(norm) = &input.norm {
+        let out = at_least(&mut buffers.rows, d);
+        kernels.norm_row(norm, x, out);
+        x = out;
+    }
+    if quantize {
+        buffers.quantized.reset(1, d);
+        let QuantizedRowMut { quants, scales, sums } = buffers.quantized.parts_mut();
+        let out = QuantizedRowMut {
+            quants: &mut quants[..d],
+            scales: &mut scales[..d / BLOCK],
+            sums: &mut sums[..d / HALF_BLOCK],
+        };
+        kernels.quantize_row(x, out);
+    }
+}
+
+/// Prepares all rows in the common scratch, in parallel.
+fn prepare_all(team: &mut Team<'_>, input: Input<'_>, d: usize, quantize: bool, common: &mut Buffers) {
+    let n = input.x.len() / d;
+    let kernels = team.kernels();
+    if input.norm.is_none() && !quantize {
+        return;
+    }
+    let rows_len = if input.norm.is_some() { n * d } else { 0 };
+    let rows = SharedMut::new(at_least(&mut common.rows, rows_len));
+    common.quantized.reset(if quantize { n } else { 0 }, d / BLOCK * BLOCK);
+    let QuantizedRowMut { quants, scales, sums } = common.quantized.parts_mut();
+    let (quants, scales, sums) = (SharedMut::new(quants), SharedMut::new(scales), SharedMut::new(sums));
+    let chunks = team.chunks_for(n);
+    team.run(chunks, |chunk, _| {
+        for t in n * chunk / chunks..n * (chunk + 1) / chunks {
+            let mut x = &input.x[t * d..][..d];
+            if let Some(norm) = &input.norm {
+                // SAFETY: rows do not overlap, and each is prepared once; so below.
+                let out = unsafe { rows.slice(t * d, d) };
+                kernels.norm_row(norm, x, out);
+                x = out;
+            }
+            if quantize {
+                // SAFETY: as above.
+                let out = unsafe {
+                    QuantizedRowMut {
+                        quants: quants.slice(t * d, d),
+                        scales: scales.slice(t * (d / BLOCK), d / BLOCK),
+                        sums: sums.slice(t * (d / HALF_BLOCK), d / HALF_BLOCK),
+                    }
+                };
+                kernels.quantize_row(x, out);
+            }
+        }
+    });
+}
+
+/// The most tokens whose results are held before they are written out.
+const STEP: usize = 12;
+
+/// One tile of 16 rows of one target, for all tokens.
+fn run_tile(kernels: Kernels, x: &Prepared<'_>, targets: &[Target<'_>], tile: usize, panels: &mut Vec<f32>) {
+    let Some(target) = targets.iter().rev().find(|target| target.first_tile <= tile) else { return };
+    let tile = tile - target.first_tile;
+    let rows = target.weight.rows();
+    let first = tile * TILE_ROWS;
+    let count = TILE_ROWS.min(rows - first);
+    let panel_len = if x.n > 1 { FloatPanel::len(x.d) } else { 0 };
+    let (panel, up_panel) = at_least(panels, 2 * panel_len).split_at_mut(panel_len);
+    let weight = TileProduct::new(kernels, target.weight, tile, panel);
+    let up = target.up.map(|up| TileProduct::new(kernels, up, tile, up_panel));
+    let mut results = [0.0f32; STEP * TILE_ROWS];
+    let mut up_results = [0.0f32; STEP * TILE_ROWS];
+    for token in (0..x.n).step_by(STEP) {
+        let tokens = STEP.min(x.n - token);
+        weight.compute(kernels, x, token, tokens, &mut results);
+        if let Some(up) = &up {
+            up.compute(kernels, x, token, tokens, &mut up_results);
+        }
+        for t in 0..tokens {
+            let results = &mut results[t * TILE_ROWS..][..count];
+            if let Some(bias) = target.bias {
+                kernels.add(&bias[first..first + count], results);
+            }
+            match (target.activation, &up) {
+                (Some(kind), Some(_)) => kernels.gate(kind, results, &up_results[t * TILE_ROWS..][..count]),
+                (Some(kind), None) => kernels.activate(kind, results),
+                (None, _) => {}
+            }
+            // SAFETY: rows of different tiles and tokens do not overlap, and each tile is run once.
+            let out = unsafe { target.out.slice((token + t) * rows + first, count) };
+            if target.add {
+                kernels.add(results, out);
+            } else {
+                out.copy_from_slice(results);
+            }
+        }
+    }
+}
+
+/// One tile of one matrix, ready to be multiplied.
+enum TileProduct<'a> {
+    Packed(crate::isa::PackedTile<'a>),
+    /// Rows as they lie in memory, for one token.
+    Rows(&'a crate::matrix::FloatMatrix, usize),
+    /// Rows transposed to floats, for many tokens.
+    Panel(FloatPanel<'a>),
+}
+
+impl<'a> TileProduct<'a> {
+    fn new(kernels: Kernels, weight: &'a Matrix, tile: usize, panel: &'a mut [f32]) -> Self {
+        match &weight.kind {
+            Kind::Packed(matrix) => Self::Packed(matrix.tile(tile)),
+            Kind::Float(matrix) if panel.is_empty() => Self::Rows(matrix, tile),
+            Kind::Float(matrix) => Self::Panel(FloatPanel::new(kernels, matrix, tile, panel)),
+        }
+    }
+
+    /// `results[t][r]` for `tokens` tokens from `token`.
+    fn compute(&self, kernels: Kernels, x: &Prepared<'_>, token: usize, tokens: usize, results: &mut [f32]) {
+        match self {
+            Self::Packed(tile) => {
+                for first in (0..tokens).step_by(kernels.packed_tokens()) {
+                    let count = kernels.packed_tokens().min(tokens - first);
+                    let out = &mut results[first * TILE_ROWS..][..count * TILE_ROWS];
+                    kernels.packed_tile(tile, x.quantized.view(token + first, count), out);
+                }
+            }
+            Self::Rows(matrix, tile) => dot_tile(kernels, matrix, *tile, &x.rows[..x.d], results),
+            Self::Panel(panel) => panel.compute(kernels, &x.rows[token * x.d..], x.d, tokens, results),
+        }
+    }
+}

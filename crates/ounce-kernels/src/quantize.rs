@@ -1,0 +1,67 @@
+//! Activations quantized on the fly for products with integer weights.
+
+/// Columns that share one activation scale.
+pub(crate) const BLOCK: usize = 32;
+/// Columns that share one sum of quants: the smallest group of a weight layout.
+pub(crate) const HALF_BLOCK: usize = 16;
+
+/// Rows of activations, symmetric 8-bit per block of 32 columns: `x = scale * q`, `|q| <= 127`.
+#[derive(Default)]
+pub(crate) struct QuantizedRows {
+    cols: usize,
+    quants: Vec<i8>,
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+}
+
+/// Parts of some rows that a kernel writes: quants `[cols]`, scales `[cols/32]`, sums of quants `[cols/16]`.
+pub(crate) struct QuantizedRowMut<'a> {
+    pub(crate) quants: &'a mut [i8],
+    pub(crate) scales: &'a mut [f32],
+    pub(crate) sums: &'a mut [i32],
+}
+
+/// A view of consecutive rows.
+#[derive(Clone, Copy)]
+pub(crate) struct QuantizedView<'a> {
+    pub(crate) cols: usize,
+    /// `[rows, cols]`
+    pub(crate) quants: &'a [i8],
+    /// `[rows, cols/32]`
+    pub(crate) scales: &'a [f32],
+    /// `[rows, cols/16]`
+    pub(crate) sums: &'a [i32],
+}
+
+impl QuantizedRows {
+    /// Makes room for `rows` rows of `cols` columns, a multiple of 32. Contents are unspecified.
+    pub(crate) fn reset(&mut self, rows: usize, cols: usize) {
+        debug_assert_eq!(cols % BLOCK, 0);
+        self.cols = cols;
+        if self.quants.len() < rows * cols {
+            self.quants.resize(rows * cols, 0);
+        }
+        if self.scales.len() < rows * cols / BLOCK {
+            self.scales.resize(rows * cols / BLOCK, 0.0);
+        }
+        if self.sums.len() < rows * cols / HALF_BLOCK {
+            self.sums.resize(rows * cols / HALF_BLOCK, 0);
+        }
+    }
+
+    /// The three arrays from their beginning, to be cut into rows by the caller.
+    pub(crate) fn parts_mut(&mut self) -> QuantizedRowMut<'_> {
+        QuantizedRowMut { quants: &mut self.quants, scales: &mut self.scales, sums: &mut self.sums }
+    }
+
+    /// `count` rows from row `first`.
+    pub(crate) fn view(&self, first: usize, count: usize) -> QuantizedView<'_> {
+        let (cols, blocks, halves) = (self.cols, self.cols / BLOCK, self.cols / HALF_BLOCK);
+        QuantizedView {
+            cols,
+            quants: &self.quants[first * cols..(first + count) * cols],
+            scales: &self.scales[first * blocks..(first + count) * blocks],
+            sums: &self.sums[first * halves..(first + count) * halves],
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The register tile of float matrix products: some rows of activations times a panel of 16 columns.
+
+use super::Simd;
+
+/// Columns of a panel.
+pub(crate) const PANEL: usize = 16;
+/// The most rows of one tile.
+pub(crate) const TILE_ROWS: usize = 6;
+
+/// One tile: `out[r][c] (+)= sum_k x[r][k] * panel[k][c]` for `rows` (at most [`TILE_ROWS`]) rows and [`PANEL`] columns.
+pub(crate) struct Tile<'a> {
+    /// `[k]` rows of at least 16 floats, `panel_stride` apart.
+    pub(crate) panel: &'a [f32],
+    pub(crate) panel_stride: usize,
+    /// Row r begins at `r * x_stride`.
+    pub(crate) x: &'a [f32],
+    pub(crate) x_stride: usize,
+    /// The length of the sums.
+    pub(crate) depth: usize,
+    /// Row r of 16 begins at `r * out_stride`.
+    pub(crate) out: &'a mut [f32],
+    pub(crate) out_stride: usize,
+    pub(crate) rows: usize,
+    /// Add to what `out` holds, rather than overwrite it.
+    pub(crate) accumulate: bool,
+}
+
+#[inline(always)]
+fn tile<S: Simd, const R: usize, const V: usize>(s: S, t: &mut Tile<'_>) {
+    assert_eq!(S::LANES * V, PANEL);
+    let mut sums = [[s.splat(0.0); V]; R];
+    // SAFETY: `gemm_tile` checked the extents of all three matrices.
+    unsafe {
+        if t.accumulate {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = s.load(t.out.as_ptr().add(r * t.out_stride + v * S::LANES));
+                }
+            }
+        }
+        let (x, panel) = (t.x.as_ptr(), t.panel.as_ptr());
+        for k in 0..t.depth {
+            let mut columns = [s.splat(0.0); V];
+            for (v, column) in columns.iter_mut().enumerate() {
+                *column = s.load(panel.add(k * t.panel_stride + v * S::LANES));
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let x = s.splat(*x.add(r * t.x_stride + k));
+                for v in 0..V {
+                    sums[v] = s.mul_add(columns[v], x, sums[v]);
+                }
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            for (v, &sum) in sums.iter().enumerate() {
+                s.store(t.out.as_mut_ptr().add(r * t.out_stride + v * S::LANES), sum);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn tile_rows<S: Simd, const V: usize>(s: S, t: &mut Tile<'_>) {
+    match t.rows {
+        1 => tile::<S, 1, V>(s, t),
+        2 => tile::<S, 2, V>(s, t),
+        3 => tile::<S, 3, V>(s, t),
+        4 => tile::<S, 4, V>(s, t),
+        5 => tile::<S, 5, V>(s, t),
+        _ => tile::<S, 6, V>(s, t),
+    }
+}
+
+/// Computes one tile.
+#[inline(always)]
+pub(crate) fn gemm_tile<S: Simd>(s: S, mut t: Tile<'_>) {
+    assert!((1..=TILE_ROWS).contains(&t.rows));
+    assert!(t.depth == 0 || (t.depth - 1) * t.panel_stride + PANEL <= t.panel.len());
+    assert!((t.rows - 1) * t.x_stride + t.depth <= t.x.len());
+    assert!((t.rows - 1) * t.out_stride + PANEL <= t.out.len());
+    match S::LANES {
+        4 => tile_rows::<S, 4>(s, &mut t),
+        8 => tile_rows::<S, 2>(s, &mut t),
+        _ => tile_rows::<S, 1>(s, &mut t),
+    }
+}
