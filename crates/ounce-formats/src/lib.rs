@@ -12,4 +12,6 @@
 
 pub mod ggml;
 pub mod gguf;
+pub mod hugging_face;
 pub mod mmap;
+pub mod safetensors;

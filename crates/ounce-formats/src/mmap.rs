@@ -45,8 +45,8 @@ pub fn open(path: &Path) -> io::Result<Arc<Mapped>> {
 
 #[allow(unsafe_code)]
 fn map(file: &File) -> io::Result<memmap2::Mmap> {
-    // SAFETY: the map is private to `Mapped`, which hands out `&[u8]` only. What remains is that another process could write to the
-    // file, which no program can rule out; every reader of weights that maps files relies on the same, and this crate makes no choice
-    // that memory safety depends on twice from the same mapped bytes: headers are copied into owned values before they are checked.
+    // SAFETY: the map is read-only and private to `Mapped`, which hands out `&[u8]` and unmaps only when dropped. What cannot be ruled
+    // out from here is that another process writes to the file meanwhile; that is the documented condition of `open`, as for every
+    // program that maps weights.
     unsafe { memmap2::Mmap::map(file) }
 }

@@ -1,0 +1,48 @@
+//! The JSON files of a model folder.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use serde::de::Error as _;
+use serde_json::Value;
+
+use super::FolderError;
+
+/// Bound on the length of a JSON file. The index of the largest models is a few MB.
+pub const MAX_JSON_BYTES: u64 = 64 << 20;
+
+/// Parses a configuration. Memory used is at most 80 times the length of `bytes` (an array of one-digit numbers needs most).
+///
+/// # Errors
+/// JSON that is not valid, is nested deeper than 128, or is not an object.
+pub fn parse_json(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    match serde_json::from_slice(bytes)? {
+        object @ Value::Object(_) => Ok(object),
+        _ => Err(serde_json::Error::custom("expected an object in braces")),
+    }
+}
+
+/// The object in a file, or `None` if there is no such file.
+pub(super) fn read(path: &Path) -> Result<Option<Value>, FolderError> {
+    let json_error = |source| FolderError::Json { path: path.to_owned(), source };
+    read_bytes(path)?.map(|bytes| parse_json(&bytes).map_err(json_error)).transpose()
+}
+
+/// The bytes of a file, or `None` if there is no such file.
+pub(super) fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, FolderError> {
+    let io_error = |source| FolderError::Io { path: path.to_owned(), source };
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(io_error(std::io::Error::new(ErrorKind::InvalidInput, "not a regular file"))),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(error)),
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(io_error)?;
+    file.take(MAX_JSON_BYTES + 1).read_to_end(&mut bytes).map_err(io_error)?;
+    if bytes.len() as u64 > MAX_JSON_BYTES {
+        return Err(FolderError::TooLarge { path: path.to_owned(), most: MAX_JSON_BYTES });
+    }
+    Ok(Some(bytes))
+}
