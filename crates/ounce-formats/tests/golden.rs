@@ -1,5 +1,7 @@
 //! The block types and the GGUF reader and writer against files made by the `gguf` Python package (`conformance/formats/make_golden.py`).
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use ounce_formats::ggml::GgmlType;

@@ -77,7 +77,8 @@ impl Gguf {
     /// Reads a whole file held in memory or mapped by the caller.
     ///
     /// # Errors
-    /// [`GgufError`] for anything malformed. Memory used on the way is at most 16 times the length of the header.
+    /// [`GgufError`] for anything malformed. Memory used is at most 24 times the length of the header that
+    /// was read, and some 64 KiB.
     pub fn from_bytes(bytes: SharedOwner) -> Result<Self, GgufError> {
         let header = reader::read((*bytes).as_ref())?;
         let by_name = index_by_name(&header.tensors)?;

@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Fell};
 use super::error::{Fault, GgufError, Place};
-use super::value::Value;
+use super::value::{RESERVE, Value};
 use super::{DEFAULT_ALIGNMENT, MAGIC, Metadata, TensorInfo};
 use crate::ggml::GgmlType;
 
@@ -42,7 +42,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header, GgufError> {
     }
     let tensor_count = cursor.count(TENSOR_ENTRY_BYTES).map_err(in_header)?;
     let metadata_count = cursor.count(METADATA_ENTRY_BYTES).map_err(in_header)?;
-    // Names are indexed with u32; files above 100 GB of header are not models.
+    // Entries are numbered with u32.
     for count in [tensor_count, metadata_count] {
         if u32::try_from(count).is_err() {
             let fault = Fault::Count {
@@ -54,7 +54,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header, GgufError> {
         }
     }
 
-    let mut entries = Vec::with_capacity(metadata_count);
+    let mut entries = Vec::with_capacity(metadata_count.min(RESERVE));
     for index in 0..metadata_count as u64 {
         let key = cursor.string().map_err(|fell| fell.at(Place::Key(index)))?.to_owned();
         match Value::read(cursor) {
@@ -65,7 +65,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header, GgufError> {
     let metadata = Metadata::new(entries)?;
     let alignment = alignment(&metadata)?;
 
-    let mut entries = Vec::with_capacity(tensor_count);
+    let mut entries = Vec::with_capacity(tensor_count.min(RESERVE));
     for index in 0..tensor_count as u64 {
         entries.push(tensor_entry(cursor, index)?);
     }

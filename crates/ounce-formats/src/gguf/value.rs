@@ -44,6 +44,9 @@ pub enum Array {
     F64(Vec<f64>),
 }
 
+/// Items for which room is made before they are read. More grows with what is there, since a count can lie as far as the file is long.
+pub(super) const RESERVE: usize = 64;
+
 /// Numbers of the kinds in files (`gguf_type` of ggml).
 mod kind {
     pub(super) const U8: u32 = 0;
@@ -310,7 +313,7 @@ fn items<'a, T>(
     mut read: impl FnMut(&mut Cursor<'a>) -> Result<T, Fell>,
 ) -> Result<Vec<T>, Fell> {
     let count = cursor.count(item_bytes)?;
-    let mut items = Vec::with_capacity(count);
+    let mut items = Vec::with_capacity(count.min(RESERVE));
     for _ in 0..count {
         items.push(read(cursor)?);
     }

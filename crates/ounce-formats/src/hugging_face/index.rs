@@ -22,7 +22,7 @@ struct Json {
 }
 
 impl ShardIndex {
-    /// Parses an index. Memory used is at most 16 times the length of `bytes`.
+    /// Parses an index. Memory used is at most 64 times the length of `bytes`.
     ///
     /// # Errors
     /// JSON that is not valid or has no `weight_map` of strings, or names a tensor twice.

@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use super::FolderError;
 
-/// Bound on the length of a JSON file. The index of the largest models is a few MB.
-pub const MAX_JSON_BYTES: u64 = 64 << 20;
+/// Bound on the length of a configuration file; large ones have some 100 kB.
+pub const MAX_CONFIG_BYTES: u64 = 4 << 20;
+/// Bound on the length of a shard index; those of the largest models have a few MB.
+pub const MAX_INDEX_BYTES: u64 = 64 << 20;
 
 /// Parses a configuration. Memory used is at most 80 times the length of `bytes` (an array of one-digit numbers needs most).
 ///
@@ -26,11 +28,11 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, serde_json::Error> {
 /// The object in a file, or `None` if there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Value>, FolderError> {
     let json_error = |source| FolderError::Json { path: path.to_owned(), source };
-    read_bytes(path)?.map(|bytes| parse_json(&bytes).map_err(json_error)).transpose()
+    read_bytes(path, MAX_CONFIG_BYTES)?.map(|bytes| parse_json(&bytes).map_err(json_error)).transpose()
 }
 
-/// The bytes of a file, or `None` if there is no such file.
-pub(super) fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, FolderError> {
+/// The bytes of a file of at most `most`, or `None` if there is no such file.
+pub(super) fn read_bytes(path: &Path, most: u64) -> Result<Option<Vec<u8>>, FolderError> {
     let io_error = |source| FolderError::Io { path: path.to_owned(), source };
     match std::fs::metadata(path) {
         Ok(found) if found.is_file() => {}
@@ -40,9 +42,9 @@ pub(super) fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, FolderError> {
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(io_error)?;
-    file.take(MAX_JSON_BYTES + 1).read_to_end(&mut bytes).map_err(io_error)?;
-    if bytes.len() as u64 > MAX_JSON_BYTES {
-        return Err(FolderError::TooLarge { path: path.to_owned(), most: MAX_JSON_BYTES });
+    file.take(most + 1).read_to_end(&mut bytes).map_err(io_error)?;
+    if bytes.len() as u64 > most {
+        return Err(FolderError::TooLarge { path: path.to_owned(), most });
     }
     Ok(Some(bytes))
 }

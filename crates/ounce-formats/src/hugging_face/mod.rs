@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub use error::FolderError;
 pub use index::ShardIndex;
-pub use json::{MAX_JSON_BYTES, parse_json};
+pub use json::{MAX_CONFIG_BYTES, MAX_INDEX_BYTES, parse_json};
 
 pub use crate::safetensors::{SafetensorsType, TensorView};
 
@@ -92,7 +92,7 @@ fn weights(folder: &Path) -> Result<Weights, FolderError> {
         return single_file(&single);
     }
     let index = folder.join(INDEX);
-    if let Some(bytes) = json::read_bytes(&index)? {
+    if let Some(bytes) = json::read_bytes(&index, json::MAX_INDEX_BYTES)? {
         let parsed =
             ShardIndex::parse(&bytes).map_err(|source| FolderError::Json { path: index.clone(), source })?;
         return sharded(folder, &index, parsed);

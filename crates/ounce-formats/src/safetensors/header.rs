@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use super::{SafetensorsError, SafetensorsType};
 
@@ -43,7 +43,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header, SafetensorsError> {
     }
     let Json { metadata, mut tensors } = serde_json::from_slice(json).map_err(SafetensorsError::Json)?;
 
-    tensors.sort_unstable_by(|(_, a), (_, b)| a.data_offsets.cmp(&b.data_offsets));
+    tensors.sort_unstable_by_key(|(_, entry)| entry.data_offsets);
     let start = 8 + json.len();
     let mut end = 0;
     let mut checked = Vec::with_capacity(tensors.len());
@@ -114,15 +114,19 @@ impl<'de> Deserialize<'de> for Json<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let (mut metadata, mut tensors) = (Vec::new(), Vec::new());
+                let (mut metadata, mut tensors) = (None, Vec::new());
                 while let Some(name) = map.next_key::<String>()? {
                     if name == METADATA_KEY {
-                        metadata = map.next_value::<Option<Pairs>>()?.map_or_else(Vec::new, |pairs| pairs.0);
+                        if metadata.is_some() {
+                            return Err(A::Error::duplicate_field(METADATA_KEY));
+                        }
+                        metadata =
+                            Some(map.next_value::<Option<Pairs>>()?.map_or_else(Vec::new, |pairs| pairs.0));
                     } else {
                         tensors.push((name, map.next_value()?));
                     }
                 }
-                Ok(Json { metadata, tensors })
+                Ok(Json { metadata: metadata.unwrap_or_default(), tensors })
             }
         }
 

@@ -125,7 +125,7 @@ impl Safetensors {
     /// Reads a whole file held in memory or mapped by the caller.
     ///
     /// # Errors
-    /// [`SafetensorsError`] for anything malformed. Memory used on the way is at most 16 times the length of the header.
+    /// [`SafetensorsError`] for anything malformed. Memory used on the way is at most 32 times the length of the header.
     pub fn from_bytes(bytes: SharedOwner) -> Result<Self, SafetensorsError> {
         let header::Header { metadata, tensors } = header::read((*bytes).as_ref())?;
         Ok(Self { bytes, metadata, tensors })
