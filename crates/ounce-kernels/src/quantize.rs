@@ -11,14 +11,17 @@ pub(crate) struct QuantizedRows {
     cols: usize,
     quants: Vec<i8>,
     scales: Vec<f32>,
-    sums: Vec<i32>,
+    sums: Vec<f32>,
+    half_sums: Vec<f32>,
 }
 
-/// Parts of some rows that a kernel writes: quants `[cols]`, scales `[cols/32]`, sums of quants `[cols/16]`.
+/// Parts of some rows that a kernel writes: quants `[cols]`, scales and sums of the quantized values (scale
+/// times quant) `[cols/32]`, and sums of halves of blocks `[cols/16]`.
 pub(crate) struct QuantizedRowMut<'a> {
     pub(crate) quants: &'a mut [i8],
     pub(crate) scales: &'a mut [f32],
-    pub(crate) sums: &'a mut [i32],
+    pub(crate) sums: &'a mut [f32],
+    pub(crate) half_sums: &'a mut [f32],
 }
 
 /// A view of consecutive rows.
@@ -29,8 +32,10 @@ pub(crate) struct QuantizedView<'a> {
     pub(crate) quants: &'a [i8],
     /// `[rows, cols/32]`
     pub(crate) scales: &'a [f32],
-    /// `[rows, cols/16]`
-    pub(crate) sums: &'a [i32],
+    /// `[rows, cols/32]`: sums of `scale * quant`
+    pub(crate) sums: &'a [f32],
+    /// `[rows, cols/16]`: the same for halves of blocks
+    pub(crate) half_sums: &'a [f32],
 }
 
 impl QuantizedRows {
@@ -44,14 +49,20 @@ impl QuantizedRows {
         if self.scales.len() < rows * cols / BLOCK {
             self.scales.resize(rows * cols / BLOCK, 0.0);
         }
-        if self.sums.len() < rows * cols / HALF_BLOCK {
-            self.sums.resize(rows * cols / HALF_BLOCK, 0);
+        if self.half_sums.len() < rows * cols / HALF_BLOCK {
+            self.sums.resize(rows * cols / BLOCK, 0.0);
+            self.half_sums.resize(rows * cols / HALF_BLOCK, 0.0);
         }
     }
 
     /// The three arrays from their beginning, to be cut into rows by the caller.
     pub(crate) fn parts_mut(&mut self) -> QuantizedRowMut<'_> {
-        QuantizedRowMut { quants: &mut self.quants, scales: &mut self.scales, sums: &mut self.sums }
+        QuantizedRowMut {
+            quants: &mut self.quants,
+            scales: &mut self.scales,
+            sums: &mut self.sums,
+            half_sums: &mut self.half_sums,
+        }
     }
 
     /// `count` rows from row `first`.
@@ -61,7 +72,8 @@ impl QuantizedRows {
             cols,
             quants: &self.quants[first * cols..(first + count) * cols],
             scales: &self.scales[first * blocks..(first + count) * blocks],
-            sums: &self.sums[first * halves..(first + count) * halves],
+            sums: &self.sums[first * blocks..(first + count) * blocks],
+            half_sums: &self.half_sums[first * halves..(first + count) * halves],
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::tile::{Bytes, PackedTile, RUN, TILE_ROWS};
-use crate::quantize::{BLOCK, HALF_BLOCK, QuantizedView};
+use crate::quantize::{BLOCK, QuantizedView};
 use crate::simd::Simd;
 
 /// The token for AVX2, FMA and F16C.
@@ -144,169 +144,151 @@ const HALVES: usize = TILE_ROWS / 8;
 /// The most rows of activations of one call.
 const TOKENS: usize = 4;
 
-/// Sums of a block or half block, `[half][token]`, 8 rows each.
-type Sums<const T: usize> = [[__m256i; T]; HALVES];
+/// 32-bit sums of products of 8 rows: `H` vectors of rows times `T` tokens.
+type Sums<const T: usize, const H: usize> = [[__m256i; T]; H];
 
-/// What every block of a tile needs.
-struct Activations<'a> {
-    quants: *const i8,
-    cols: usize,
-    scales: &'a [f32],
-    sums: &'a [i32],
+/// Where a block's quants and activations lie.
+#[derive(Clone, Copy)]
+struct Block {
+    /// The first vector of rows in the first run.
+    quants: *const u8,
+    /// The first token's activations for the block's columns.
+    x: *const i8,
+    /// From one token to the next.
+    x_stride: usize,
 }
 
-/// Four neighbouring quants of a token, in every 32-bit lane.
+impl Block {
+    /// Vector `h` of run `run`.
+    ///
+    /// # Safety
+    /// The run belongs to the block.
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn load(&self, run: usize, h: usize) -> __m256i {
+        // SAFETY: 32 bytes inside the run, as the caller promises.
+        unsafe { _mm256_loadu_si256(self.quants.add(run * RUN + h * 32).cast()) }
+    }
+
+    /// The activations of columns `4 * quad..4 * quad + 4` of a token, in every 32-bit lane.
+    ///
+    /// # Safety
+    /// The quad belongs to the block, the token to the call.
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn broadcast(&self, token: usize, quad: usize) -> __m256i {
+        // SAFETY: inside the token's row, as the caller promises.
+        unsafe { _mm256_set1_epi32(self.x.add(token * self.x_stride + 4 * quad).cast::<i32>().read_unaligned()) }
+    }
+}
+
+/// `sums += quants * x` in 16 bits, for one quad of columns.
 ///
 /// # Safety
-/// `quad` lies inside the token's row.
+/// As for [`Block::broadcast`].
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn broadcast(x: &Activations<'_>, token: usize, column: usize) -> __m256i {
-    // SAFETY: inside the row, as the caller promises.
-    unsafe { _mm256_set1_epi32(x.quants.add(token * x.cols + column).cast::<i32>().read_unaligned()) }
+unsafe fn multiply_add<const T: usize, const H: usize>(
+    sums: &mut Sums<T, H>,
+    quants: [__m256i; H],
+    block: &Block,
+    quad: usize,
+) {
+    for t in 0..T {
+        // SAFETY: as the caller promises.
+        let x = unsafe { block.broadcast(t, quad) };
+        for h in 0..H {
+            sums[h][t] = _mm256_add_epi16(sums[h][t], _mm256_maddubs_epi16(quants[h], x));
+        }
+    }
 }
 
-/// Adds pairs of 16-bit sums to 32-bit ones.
+/// `total += narrow`, pairs of 16-bit sums widened to 32 bits.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn to_32_bits<const T: usize>(narrow: &Sums<T>) -> Sums<T> {
+fn add_widened<const T: usize, const H: usize>(total: &mut Sums<T, H>, narrow: &Sums<T, H>) {
     let ones = _mm256_set1_epi16(1);
-    let mut wide = *narrow;
-    for half in &mut wide {
-        for sum in half {
-            *sum = _mm256_madd_epi16(*sum, ones);
-        }
-    }
-    wide
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn add_sums<const T: usize>(a: &mut Sums<T>, b: &Sums<T>) {
-    for (a, b) in a.iter_mut().zip(b) {
-        for (a, b) in a.iter_mut().zip(b) {
-            *a = _mm256_add_epi32(*a, *b);
+    for (total, narrow) in total.iter_mut().zip(narrow) {
+        for (total, narrow) in total.iter_mut().zip(narrow) {
+            *total = _mm256_add_epi32(*total, _mm256_madd_epi16(*narrow, ones));
         }
     }
 }
 
-/// The dot products of a block of nibbles: `[columns 0..16, columns 16..32]`.
+/// The dot products of a block of nibbles, all 32 columns, or where `SPLIT` its two halves apart.
 ///
 /// A product of a nibble and a byte is at most 15 * 127, so 8 pairs of them fit 16 bits: both halves may be summed before they are
 /// widened.
 ///
 /// # Safety
-/// `block` has 256 bytes, and `column + 32` columns lie inside each of `T` rows.
+/// The block has 256 bytes of quants and 32 columns of `T` tokens.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn nibble_block<const T: usize, const SPLIT: bool>(
-    block: *const u8,
-    x: &Activations<'_>,
-    column: usize,
-) -> [Sums<T>; 2] {
+unsafe fn nibble_block<const T: usize, const H: usize, const SPLIT: bool>(block: &Block) -> [Sums<T, H>; 2] {
     let mask = _mm256_set1_epi8(15);
-    let zero = [[_mm256_setzero_si256(); T]; HALVES];
+    let zero = [[_mm256_setzero_si256(); T]; H];
     let (mut low, mut high) = (zero, zero);
     for run in 0..4 {
-        // SAFETY: 4 runs of 64 bytes; columns as the caller promises.
+        // SAFETY: 4 runs; low nibbles hold quad `run`, high ones quad `run + 4`.
         unsafe {
-            let stored = [
-                _mm256_loadu_si256(block.add(run * RUN).cast()),
-                _mm256_loadu_si256(block.add(run * RUN + 32).cast()),
-            ];
-            let quants = [_mm256_and_si256(stored[0], mask), _mm256_and_si256(stored[1], mask)];
-            for t in 0..T {
-                let x = broadcast(x, t, column + 4 * run);
-                for h in 0..HALVES {
-                    low[h][t] = _mm256_add_epi16(low[h][t], _mm256_maddubs_epi16(quants[h], x));
-                }
-            }
-            let quants = [
-                _mm256_and_si256(_mm256_srli_epi16::<4>(stored[0]), mask),
-                _mm256_and_si256(_mm256_srli_epi16::<4>(stored[1]), mask),
-            ];
-            let sums = if SPLIT { &mut high } else { &mut low };
-            for t in 0..T {
-                let x = broadcast(x, t, column + HALF_BLOCK + 4 * run);
-                for h in 0..HALVES {
-                    sums[h][t] = _mm256_add_epi16(sums[h][t], _mm256_maddubs_epi16(quants[h], x));
-                }
-            }
+            let stored: [__m256i; H] = std::array::from_fn(#[inline(always)] |h| block.load(run, h));
+            let quants = stored.map(#[inline(always)] |q| _mm256_and_si256(q, mask));
+            multiply_add(&mut low, quants, block, run);
+            let quants = stored.map(#[inline(always)] |q| _mm256_and_si256(_mm256_srli_epi16::<4>(q), mask));
+            multiply_add(if SPLIT { &mut high } else { &mut low }, quants, block, run + 4);
         }
     }
-    [to_32_bits(&low), if SPLIT { to_32_bits(&high) } else { zero }]
+    let (mut first, mut second) = (zero, zero);
+    add_widened(&mut first, &low);
+    if SPLIT {
+        add_widened(&mut second, &high);
+    }
+    [first, second]
 }
 
-/// The dot products of 16 columns of a block of unsigned bytes of at most 64: two pairs of products fit 16 bits.
+/// `total +=` the dot products of quads `first..first + 4` of a block of unsigned bytes of at most 64: two pairs of products fit 16
+/// bits.
 ///
 /// # Safety
-/// `runs` has 256 bytes, and `column + 16` columns lie inside each of `T` rows.
+/// The block has 512 bytes of quants and 32 columns of `T` tokens.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn narrow_half<const T: usize>(runs: *const u8, x: &Activations<'_>, column: usize) -> Sums<T> {
-    let mut total = [[_mm256_setzero_si256(); T]; HALVES];
+unsafe fn add_narrow_half<const T: usize, const H: usize>(total: &mut Sums<T, H>, block: &Block, first: usize) {
     for pair in 0..2 {
-        let mut sums = [[_mm256_setzero_si256(); T]; HALVES];
-        for run in 2 * pair..2 * pair + 2 {
-            // SAFETY: 4 runs of 64 bytes; columns as the caller promises.
+        let mut sums = [[_mm256_setzero_si256(); T]; H];
+        for quad in first + 2 * pair..first + 2 * pair + 2 {
+            // SAFETY: 8 runs, one a quad.
             unsafe {
-                let quants = [
-                    _mm256_loadu_si256(runs.add(run * RUN).cast()),
-                    _mm256_loadu_si256(runs.add(run * RUN + 32).cast()),
-                ];
-                for t in 0..T {
-                    let x = broadcast(x, t, column + 4 * run);
-                    for h in 0..HALVES {
-                        sums[h][t] = _mm256_add_epi16(sums[h][t], _mm256_maddubs_epi16(quants[h], x));
-                    }
-                }
+                let quants: [__m256i; H] = std::array::from_fn(#[inline(always)] |h| block.load(quad, h));
+                multiply_add(&mut sums, quants, block, quad);
             }
         }
-        add_sums(&mut total, &to_32_bits(&sums));
+        add_widened(total, &sums);
     }
-    total
 }
 
-/// The dot products of 16 columns of a block of signed bytes. `vpmaddubsw` wants one unsigned factor: the sign moves to the
-/// activation. A pair is at most 2 * 128 * 127, which fits 16 bits; two do not.
+/// `total +=` the dot products of quads `first..first + 4` of a block of signed bytes. `vpmaddubsw` wants one unsigned factor: the
+/// sign moves to the activation. A pair is at most 2 * 128 * 127, which fits 16 bits; two do not.
 ///
 /// # Safety
-/// As for `narrow_half`.
+/// As for [`add_narrow_half`].
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn wide_half<const T: usize>(runs: *const u8, x: &Activations<'_>, column: usize) -> Sums<T> {
+unsafe fn add_wide_half<const T: usize, const H: usize>(total: &mut Sums<T, H>, block: &Block, first: usize) {
     let ones = _mm256_set1_epi16(1);
-    let mut total = [[_mm256_setzero_si256(); T]; HALVES];
-    for run in 0..4 {
-        // SAFETY: 4 runs of 64 bytes; columns as the caller promises.
-        unsafe {
-            let quants = [
-                _mm256_loadu_si256(runs.add(run * RUN).cast()),
-                _mm256_loadu_si256(runs.add(run * RUN + 32).cast()),
-            ];
-            let magnitudes = [_mm256_abs_epi8(quants[0]), _mm256_abs_epi8(quants[1])];
-            for t in 0..T {
-                let x = broadcast(x, t, column + 4 * run);
-                for h in 0..HALVES {
-                    let pairs = _mm256_maddubs_epi16(magnitudes[h], _mm256_sign_epi8(x, quants[h]));
+    for quad in first..first + 4 {
+        for h in 0..H {
+            // SAFETY: 8 runs, one a quad.
+            unsafe {
+                let quants = block.load(quad, h);
+                let magnitudes = _mm256_abs_epi8(quants);
+                for t in 0..T {
+                    let x = _mm256_sign_epi8(block.broadcast(t, quad), quants);
+                    let pairs = _mm256_maddubs_epi16(magnitudes, x);
                     total[h][t] = _mm256_add_epi32(total[h][t], _mm256_madd_epi16(pairs, ones));
                 }
             }
         }
-    }
-    total
-}
-
-/// Loads 16 half-precision floats.
-///
-/// # Safety
-/// 32 bytes are readable.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn half_floats(from: *const u8) -> [__m256; HALVES] {
-    // SAFETY: as the caller promises.
-    unsafe {
-        [_mm256_cvtph_ps(_mm_loadu_si128(from.cast())), _mm256_cvtph_ps(_mm_loadu_si128(from.add(16).cast()))]
     }
 }
 
@@ -314,94 +296,129 @@ const NIBBLES: u8 = 0;
 const NARROW: u8 = 1;
 const WIDE: u8 = 2;
 
-/// A tile times `T` tokens. `SPLIT`: groups of 16 columns, two to a block.
+/// The dot products of one block: all 32 columns, or where `SPLIT` its two halves apart.
+///
+/// # Safety
+/// The block has as many bytes of quants as its kind takes, and 32 columns of `T` tokens.
+#[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn tile_product<const KIND: u8, const SPLIT: bool, const T: usize>(
+unsafe fn block_sums<const KIND: u8, const SPLIT: bool, const T: usize, const H: usize>(
+    block: &Block,
+) -> [Sums<T, H>; 2] {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if KIND == NIBBLES {
+            return nibble_block::<T, H, SPLIT>(block);
+        }
+        let zero = [[_mm256_setzero_si256(); T]; H];
+        let (mut first, mut second) = (zero, zero);
+        let add = if KIND == NARROW { add_narrow_half::<T, H> } else { add_wide_half::<T, H> };
+        add(&mut first, block, 0);
+        add(if SPLIT { &mut second } else { &mut first }, block, 4);
+        [first, second]
+    }
+}
+
+/// `H` vectors of 8 rows, from vector `first_half` on, times `T` tokens.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn rows_product<const KIND: u8, const SPLIT: bool, const T: usize, const H: usize>(
     tile: &PackedTile<'_>,
-    x: QuantizedView<'_>,
+    x: &QuantizedView<'_>,
+    first_half: usize,
     out: &mut [f32],
 ) {
-    assert!(tile.is_consistent() && x.cols == tile.cols && x.quants.len() == T * x.cols);
-    assert!(out.len() == T * TILE_ROWS);
-    let (blocks, halves) = (x.cols / BLOCK, x.cols / HALF_BLOCK);
-    assert!(x.scales.len() == T * blocks && x.sums.len() == T * halves);
-    let zero = match tile.bytes {
-        Bytes::Nibbles { zero } | Bytes::Narrow { zero } => i32::from(zero),
-        Bytes::Wide => 0,
-    };
-    let (unit_blocks, header, block_bytes) =
-        (tile.unit_blocks(), tile.header_bytes(), tile.bytes.block_bytes());
+    let blocks = x.cols / BLOCK;
     let groups = if SPLIT { 2 } else { 1 };
-    let x = Activations { quants: x.quants.as_ptr(), cols: x.cols, scales: x.scales, sums: x.sums };
-    let mut totals = [[_mm256_setzero_ps(); T]; HALVES];
+    let (unit_blocks, header, block_bytes) = (tile.unit_blocks(), tile.header_bytes(), tile.bytes.block_bytes());
+    let zero = match tile.bytes {
+        Bytes::Nibbles { zero } | Bytes::Narrow { zero } => -f32::from(zero),
+        Bytes::Wide => 0.0,
+    };
+    let shifted = zero != 0.0 || tile.mins;
+    let mut totals = [[_mm256_setzero_ps(); T]; H];
     let mut at = tile.data.as_ptr();
-    let mut block_index = 0;
-    while block_index < blocks {
-        // SAFETY: the tile is consistent, so a unit's scales, minimums and blocks follow one another inside `data`, and its columns
-        // lie inside every row of `x`.
+    let mut index = 0;
+    while index < blocks {
+        // SAFETY: the tile is consistent, so a unit's scales, minimums and blocks follow one another inside `data`, its columns lie
+        // inside every row of `x`, and `x` has a scale and sums for each of its blocks.
         unsafe {
-            let scales = at;
-            let mins = at.add(header);
-            at = at.add(header * (1 + usize::from(tile.mins)));
+            let halves = |from: *const u8, group: usize| -> [__m256; H] {
+                std::array::from_fn(#[inline(always)] |h| {
+                    let from = from.add(group * 2 * TILE_ROWS + (first_half + h) * 16);
+                    _mm256_cvtph_ps(_mm_loadu_si128(from.cast()))
+                })
+            };
+            let unit = at;
+            at = at.add(header * (1 + usize::from(tile.mins)) + first_half * 32);
             for _ in 0..unit_blocks {
-                let column = block_index * BLOCK;
-                let sums = match KIND {
-                    NIBBLES => nibble_block::<T, SPLIT>(at, &x, column),
-                    kind => {
-                        let half = if kind == NARROW { narrow_half::<T> } else { wide_half::<T> };
-                        let mut first = half(at, &x, column);
-                        let second = half(at.add(4 * RUN), &x, column + HALF_BLOCK);
-                        if !SPLIT {
-                            add_sums(&mut first, &second);
-                        }
-                        [first, second]
-                    }
-                };
+                let block = Block { quants: at, x: x.quants.as_ptr().add(index * BLOCK), x_stride: x.cols };
+                let sums = block_sums::<KIND, SPLIT, T, H>(&block);
                 for (g, sums) in sums.iter().enumerate().take(groups) {
-                    let scale = half_floats(scales.add(g * 2 * TILE_ROWS));
-                    for t in 0..T {
-                        let x_scale = *x.scales.get_unchecked(t * blocks + block_index);
-                        let halves = x.sums.as_ptr().add(t * halves + 2 * block_index);
-                        let x_sum = if SPLIT { *halves.add(g) } else { *halves + *halves.add(1) };
-                        let shift = _mm256_set1_epi32(zero * x_sum);
-                        let x_scales = _mm256_set1_ps(x_scale);
-                        for h in 0..HALVES {
-                            let dot = _mm256_cvtepi32_ps(_mm256_sub_epi32(sums[h][t], shift));
-                            totals[h][t] =
-                                _mm256_fmadd_ps(_mm256_mul_ps(scale[h], x_scales), dot, totals[h][t]);
+                    let scales = halves(unit, g);
+                    let mut shifts = scales.map(#[inline(always)] |s| _mm256_mul_ps(s, _mm256_set1_ps(zero)));
+                    if tile.mins {
+                        for (shift, min) in shifts.iter_mut().zip(halves(unit.add(header), g)) {
+                            *shift = _mm256_add_ps(*shift, min);
                         }
-                        if tile.mins {
-                            let min = half_floats(mins.add(g * 2 * TILE_ROWS));
-                            let weight = _mm256_set1_ps(x_scale * x_sum as f32);
-                            for h in 0..HALVES {
-                                totals[h][t] = _mm256_fmadd_ps(min[h], weight, totals[h][t]);
+                    }
+                    for t in 0..T {
+                        let x_scale = _mm256_broadcast_ss(&*x.scales.as_ptr().add(t * blocks + index));
+                        for h in 0..H {
+                            let dot = _mm256_cvtepi32_ps(sums[h][t]);
+                            totals[h][t] = _mm256_fmadd_ps(_mm256_mul_ps(scales[h], x_scale), dot, totals[h][t]);
+                        }
+                        if shifted {
+                            let x_sum = _mm256_broadcast_ss(if SPLIT {
+                                &*x.half_sums.as_ptr().add(t * 2 * blocks + 2 * index + g)
+                            } else {
+                                &*x.sums.as_ptr().add(t * blocks + index)
+                            });
+                            for h in 0..H {
+                                totals[h][t] = _mm256_fmadd_ps(shifts[h], x_sum, totals[h][t]);
                             }
                         }
                     }
                 }
                 at = at.add(block_bytes);
-                block_index += 1;
+                index += 1;
             }
+            at = at.sub(first_half * 32);
         }
     }
     let multiplier = _mm256_set1_ps(tile.multiplier);
     for t in 0..T {
-        for h in 0..HALVES {
-            // SAFETY: `out` has T * 16 floats.
-            unsafe {
-                let to = out.as_mut_ptr().add(t * TILE_ROWS + h * 8);
-                _mm256_storeu_ps(to, _mm256_mul_ps(totals[h][t], multiplier));
-            }
+        for h in 0..H {
+            let to = &mut out[t * TILE_ROWS + (first_half + h) * 8..][..8];
+            // SAFETY: `to` has 8 floats.
+            unsafe { _mm256_storeu_ps(to.as_mut_ptr(), _mm256_mul_ps(totals[h][t], multiplier)) };
+        }
+    }
+}
+
+/// A tile times `T` tokens. One token takes all rows at once and reads the tile as one stream; several take 8 rows at a time, so that
+/// their sums stay in the 16 registers.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn tile_product<const KIND: u8, const SPLIT: bool, const T: usize>(
+    tile: &PackedTile<'_>,
+    x: &QuantizedView<'_>,
+    out: &mut [f32],
+) {
+    assert!(tile.is_consistent() && x.cols == tile.cols && x.quants.len() == T * x.cols);
+    assert!(out.len() == T * TILE_ROWS);
+    let blocks = x.cols / BLOCK;
+    assert!(x.scales.len() == T * blocks && x.sums.len() == T * blocks && x.half_sums.len() == 2 * T * blocks);
+    if T == 1 {
+        rows_product::<KIND, SPLIT, T, HALVES>(tile, x, 0, out);
+    } else {
+        for half in 0..HALVES {
+            rows_product::<KIND, SPLIT, T, 1>(tile, x, half, out);
         }
     }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn tile_tokens<const KIND: u8, const SPLIT: bool>(
-    tile: &PackedTile<'_>,
-    x: QuantizedView<'_>,
-    out: &mut [f32],
-) {
+fn tile_tokens<const KIND: u8, const SPLIT: bool>(tile: &PackedTile<'_>, x: &QuantizedView<'_>, out: &mut [f32]) {
     match x.quants.len() / x.cols {
         1 => tile_product::<KIND, SPLIT, 1>(tile, x, out),
         2 => tile_product::<KIND, SPLIT, 2>(tile, x, out),
@@ -413,12 +430,12 @@ fn tile_tokens<const KIND: u8, const SPLIT: bool>(
 #[target_feature(enable = "avx2,fma,f16c")]
 fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]) {
     match (tile.bytes, tile.group < BLOCK) {
-        (Bytes::Nibbles { .. }, false) => tile_tokens::<NIBBLES, false>(tile, x, out),
-        (Bytes::Nibbles { .. }, true) => tile_tokens::<NIBBLES, true>(tile, x, out),
-        (Bytes::Narrow { .. }, false) => tile_tokens::<NARROW, false>(tile, x, out),
-        (Bytes::Narrow { .. }, true) => tile_tokens::<NARROW, true>(tile, x, out),
-        (Bytes::Wide, false) => tile_tokens::<WIDE, false>(tile, x, out),
-        (Bytes::Wide, true) => tile_tokens::<WIDE, true>(tile, x, out),
+        (Bytes::Nibbles { .. }, false) => tile_tokens::<NIBBLES, false>(tile, &x, out),
+        (Bytes::Nibbles { .. }, true) => tile_tokens::<NIBBLES, true>(tile, &x, out),
+        (Bytes::Narrow { .. }, false) => tile_tokens::<NARROW, false>(tile, &x, out),
+        (Bytes::Narrow { .. }, true) => tile_tokens::<NARROW, true>(tile, &x, out),
+        (Bytes::Wide, false) => tile_tokens::<WIDE, false>(tile, &x, out),
+        (Bytes::Wide, true) => tile_tokens::<WIDE, true>(tile, &x, out),
     }
 }
 

@@ -159,9 +159,12 @@ unsafe fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f3
                         let scale = half_float(scales, g * TILE_ROWS + row);
                         sum += scale * x_scale * dot as f32;
                         if tile.mins {
-                            let first_half = token * halves + (at * BLOCK + first) / HALF_BLOCK;
-                            let x_sum: i32 = x.sums[first_half..][..group_in_block / HALF_BLOCK].iter().sum();
-                            sum += half_float(mins, g * TILE_ROWS + row) * x_scale * x_sum as f32;
+                            let x_sum = if group_in_block == BLOCK {
+                                x.sums[token * blocks + at]
+                            } else {
+                                x.half_sums[token * halves + 2 * at + g]
+                            };
+                            sum += half_float(mins, g * TILE_ROWS + row) * x_sum;
                         }
                     }
                 }

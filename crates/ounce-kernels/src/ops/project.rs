@@ -176,11 +176,12 @@ fn prepare_one(kernels: Kernels, input: Input<'_>, quantize: bool, buffers: &mut
     }
     if quantize {
         buffers.quantized.reset(1, d);
-        let QuantizedRowMut { quants, scales, sums } = buffers.quantized.parts_mut();
+        let QuantizedRowMut { quants, scales, sums, half_sums } = buffers.quantized.parts_mut();
         let out = QuantizedRowMut {
             quants: &mut quants[..d],
             scales: &mut scales[..d / BLOCK],
-            sums: &mut sums[..d / HALF_BLOCK],
+            sums: &mut sums[..d / BLOCK],
+            half_sums: &mut half_sums[..d / HALF_BLOCK],
         };
         kernels.quantize_row(x, out);
     }
@@ -196,8 +197,9 @@ fn prepare_all(team: &mut Team<'_>, input: Input<'_>, d: usize, quantize: bool, 
     let rows_len = if input.norm.is_some() { n * d } else { 0 };
     let rows = SharedMut::new(at_least(&mut common.rows, rows_len));
     common.quantized.reset(if quantize { n } else { 0 }, d / BLOCK * BLOCK);
-    let QuantizedRowMut { quants, scales, sums } = common.quantized.parts_mut();
-    let (quants, scales, sums) = (SharedMut::new(quants), SharedMut::new(scales), SharedMut::new(sums));
+    let QuantizedRowMut { quants, scales, sums, half_sums } = common.quantized.parts_mut();
+    let (quants, scales) = (SharedMut::new(quants), SharedMut::new(scales));
+    let (sums, half_sums) = (SharedMut::new(sums), SharedMut::new(half_sums));
     let chunks = team.chunks_for(n);
     team.run(chunks, |chunk, _| {
         for t in n * chunk / chunks..n * (chunk + 1) / chunks {
@@ -214,7 +216,8 @@ fn prepare_all(team: &mut Team<'_>, input: Input<'_>, d: usize, quantize: bool, 
                     QuantizedRowMut {
                         quants: quants.slice(t * d, d),
                         scales: scales.slice(t * (d / BLOCK), d / BLOCK),
-                        sums: sums.slice(t * (d / HALF_BLOCK), d / HALF_BLOCK),
+                        sums: sums.slice(t * (d / BLOCK), d / BLOCK),
+                        half_sums: half_sums.slice(t * (d / HALF_BLOCK), d / HALF_BLOCK),
                     }
                 };
                 kernels.quantize_row(x, out);

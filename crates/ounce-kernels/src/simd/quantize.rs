@@ -8,7 +8,7 @@ use crate::quantize::{BLOCK, HALF_BLOCK, QuantizedRowMut};
 pub(crate) fn quantize_row<S: Simd>(s: S, x: &[f32], out: QuantizedRowMut<'_>) {
     let blocks = x.len() / BLOCK;
     assert!(x.len().is_multiple_of(BLOCK) && out.quants.len() == x.len());
-    assert!(out.scales.len() == blocks && out.sums.len() == 2 * blocks);
+    assert!(out.scales.len() == blocks && out.sums.len() == blocks && out.half_sums.len() == 2 * blocks);
     for (b, block) in x.chunks_exact(BLOCK).enumerate() {
         let mut largest = s.splat(0.0);
         let mut i = 0;
@@ -32,9 +32,14 @@ pub(crate) fn quantize_row<S: Simd>(s: S, x: &[f32], out: QuantizedRowMut<'_>) {
             }
             i += S::LANES;
         }
-        out.scales[b] = largest / 127.0;
+        let scale = largest / 127.0;
+        out.scales[b] = scale;
+        let mut total = 0;
         for (h, half) in quants.chunks_exact(HALF_BLOCK).enumerate() {
-            out.sums[2 * b + h] = half.iter().map(|&q| i32::from(q)).sum();
+            let sum = half.iter().map(|&q| i32::from(q)).sum::<i32>();
+            out.half_sums[2 * b + h] = scale * sum as f32;
+            total += sum;
         }
+        out.sums[b] = scale * total as f32;
     }
 }

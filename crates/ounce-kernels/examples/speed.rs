@@ -1,0 +1,76 @@
+//! How fast the products of each layout run here: `cargo run --release -p ounce-kernels --example speed [threads] [rows] [cols]`.
+//!
+//! One line per layout: GB/s of weights read with one token, and billions of multiply-adds per second with 1 and 512 tokens. A matrix
+//! larger than the last-level cache shows the memory's speed, a smaller one the kernel's.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Instant;
+
+use ounce_kernels::ops::{self, Input, Output};
+use ounce_kernels::{FloatType, Kernels, Matrix, PackSpec, Quants, SharedBytes, Team, ThreadPool};
+
+fn main() {
+    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
+    let threads = numbers.first().copied().unwrap_or_else(ounce_kernels::available_threads);
+    let (rows, cols) = (numbers.get(1).copied().unwrap_or(49152), numbers.get(2).copied().unwrap_or(576));
+    for kernels in Kernels::available() {
+        println!("{} kernels, {threads} threads, {rows} x {cols}", kernels.name());
+        let mut pool = ThreadPool::with_kernels(threads, kernels);
+        let matrices = [
+            packed(&mut pool, rows, cols, 32, Quants::U4 { symmetric: true }),
+            packed(&mut pool, rows, cols, 32, Quants::U4 { symmetric: false }),
+            packed(&mut pool, rows, cols, 64, Quants::U4 { symmetric: false }),
+            packed(&mut pool, rows, cols, 32, Quants::I8 { mins: false, max_abs: 16 }),
+            packed(&mut pool, rows, cols, 16, Quants::I8 { mins: false, max_abs: 32 }),
+            packed(&mut pool, rows, cols, 32, Quants::I8 { mins: false, max_abs: 128 }),
+            float(FloatType::F16, rows, cols),
+            float(FloatType::F32, rows, cols),
+        ];
+        println!("{:>12} {:>10} {:>12} {:>12}", "layout", "GB/s n=1", "GMAC/s n=1", "GMAC/s n=512");
+        for matrix in &matrices {
+            let one = seconds(&mut pool, matrix, 1);
+            let work = (rows * cols) as f64 / 1e9;
+            let many = seconds(&mut pool, matrix, 512);
+            println!(
+                "{:>12} {:>10.1} {:>12.1} {:>12.1}",
+                matrix.layout_name(),
+                matrix.bytes() as f64 / one / 1e9,
+                work / one,
+                512.0 * work / many
+            );
+        }
+    }
+}
+
+fn packed(pool: &mut ThreadPool, rows: usize, cols: usize, group: usize, quants: Quants) -> Matrix {
+    pool.region(|team| {
+        Matrix::pack(team, PackSpec { rows, cols, group, quants }, |row, out| {
+            out.quants.iter_mut().enumerate().for_each(|(i, q)| *q = ((i * 7 + row) % 16) as i8);
+            out.scales.fill(0.01);
+            out.mins.fill(-0.02);
+        })
+    })
+    .unwrap()
+}
+
+fn float(ty: FloatType, rows: usize, cols: usize) -> Matrix {
+    let size = if ty == FloatType::F32 { 4 } else { 2 };
+    Matrix::from_float(ty, rows, cols, SharedBytes::from_vec(vec![0x3c; rows * cols * size])).unwrap()
+}
+
+/// The least time of several products, for at least a tenth of a second.
+fn seconds(pool: &mut ThreadPool, matrix: &Matrix, n: usize) -> f64 {
+    let x: Vec<f32> = (0..n * matrix.cols()).map(|i| (i as f32 * 0.37).sin()).collect();
+    let mut y = vec![0.0; n * matrix.rows()];
+    let mut product = |team: &mut Team<'_>| {
+        ops::project(team, Input { x: &x, norm: None }, &mut [Output::write(matrix, &mut y)]);
+    };
+    let mut best = f64::INFINITY;
+    let begin = Instant::now();
+    while begin.elapsed().as_secs_f64() < 0.3 {
+        let start = Instant::now();
+        pool.region(&mut product);
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    best
+}
