@@ -34,7 +34,7 @@ pub(super) fn open(path: &Path) -> Result<Gguf, GgufError> {
     Ok(model)
 }
 
-/// The names of all parts, or `None` if the name is not that of a part of several. At most 99999 parts, by the five digits.
+/// The names of all parts, or `None` if the name is not that of a part of several. At most 65535 parts.
 fn part_paths(path: &Path) -> Option<Vec<PathBuf>> {
     let stem = path.file_name()?.to_str()?.strip_suffix(".gguf")?;
     let (rest, count) = stem.rsplit_once("-of-")?;

@@ -139,16 +139,16 @@ fn sharded(folder: &Path, index_path: &Path, index: ShardIndex) -> Result<Weight
         }
         shards.push(open_shard(&path)?);
     }
-    let tensors = index.into_tensors();
-    for (tensor, shard) in &tensors {
-        if shards[*shard as usize].tensor(tensor).is_none() {
+    for (tensor, shard) in index.tensors() {
+        let number = *shard as usize;
+        if shards[number].tensor(tensor).is_none() {
+            let name = &index.shards()[number];
             return Err(in_index(format!(
-                "says that shard number {} holds the tensor \"{tensor}\", which it does not",
-                shard + 1
+                "says that \"{name}\" holds the tensor \"{tensor}\", which it does not"
             )));
         }
     }
-    Ok((shards, tensors))
+    Ok((shards, index.into_tensors()))
 }
 
 fn open_shard(path: &Path) -> Result<Safetensors, FolderError> {
