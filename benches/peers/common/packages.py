@@ -57,23 +57,23 @@ def fetch_source(package: str, version: str, folder: Path) -> Path:
     return _download(f"{package}=={version}", folder, f"*{version}.tar.gz", "--no-binary", package)
 
 
-def unpack(archive: Path, subfolder: str, into: Path) -> None:
-    """Unpacks what lies under `subfolder` of a source archive's single top folder."""
+def unpack(archive: Path, into: Path) -> None:
+    """Unpacks a source archive so that its single top folder becomes `into`."""
     scratch = into.with_name(into.name + ".partial")
     shutil.rmtree(scratch, ignore_errors=True)
     with tarfile.open(archive) as tar:
-        members = [member for member in tar.getmembers() if f"/{subfolder}/" in f"/{member.name}/"]
-        if not members:
-            raise Failure(f"{archive.name} holds no {subfolder}", "name a --peer-version that does")
         safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        tar.extractall(scratch, members, **safe)
+        tar.extractall(scratch, **safe)
     # One date in the past for every file: ninja configures again and again while an input looks newer than its output.
     yesterday = time.time() - 86400
     for path in scratch.rglob("*"):
         if not path.is_symlink():
             os.utime(path, (yesterday, yesterday))
+    tops = list(scratch.iterdir())
+    if len(tops) != 1:
+        raise Failure(f"{archive.name} has {len(tops)} top folders where a source archive has one", f"delete {archive} and try again")
     shutil.rmtree(into, ignore_errors=True)
-    next(scratch.glob(f"*/{subfolder}")).rename(into)
+    tops[0].rename(into)
     shutil.rmtree(scratch)
 
 

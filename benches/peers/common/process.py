@@ -47,7 +47,11 @@ def run_logged(command: list[str], log: Path, cwd: Path | None = None) -> None:
 
 
 def run_measured(command: list[str]) -> Finished:
-    """Runs a program and takes its peak resident memory from the kernel's account of that one child."""
+    """Runs a program and takes its peak resident memory from the kernel's account of that one child.
+
+    Linux counts what the child held before it became the program too, so this interpreter's own memory (some 25 MB) is the
+    least that can be seen.
+    """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
         try:
