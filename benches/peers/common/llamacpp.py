@@ -99,5 +99,5 @@ def _version_in(log: Path) -> str:
     parts = []
     for pattern in (r"llama\.cpp version:\s*(\S+)", r"ggml (commit:\s*[0-9a-f]+)", r"(ggml version:\s*\S+)", r"The C compiler identification is (.+)"):
         if found := re.search(pattern, said):
-            parts.append(found.group(1).replace(" version:", "").replace(":", ""))
+            parts.append(" ".join(found.group(1).replace("version:", "").replace(":", "").split()))
     return ", ".join(parts) or "of unknown version"
