@@ -43,6 +43,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header, SafetensorsError> {
     }
     let Json { metadata, mut tensors } = serde_json::from_slice(json).map_err(SafetensorsError::Json)?;
 
+    tensors.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    if let Some(pair) = tensors.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(SafetensorsError::Duplicate { tensor: pair[0].0.clone() });
+    }
     tensors.sort_unstable_by_key(|(_, entry)| entry.data_offsets);
     let start = 8 + json.len();
     let mut end = 0;
@@ -54,10 +58,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header, SafetensorsError> {
         return Err(SafetensorsError::Length { tensors: end, data: data.len() });
     }
     checked.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    match checked.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        Some(pair) => Err(SafetensorsError::Duplicate { tensor: pair[0].name.clone() }),
-        None => Ok(Header { metadata, tensors: checked }),
-    }
+    Ok(Header { metadata, tensors: checked })
 }
 
 /// Checks one tensor; `end` is where the tensor before it ended and becomes its own end. It cannot be beyond the data without the last tensor

@@ -77,10 +77,11 @@ const WORDS: [&str; 24] = [
     "\"\"",
 ];
 
-/// One of the seeds with one to eight changes.
+/// One of the seeds with one to eight changes, more often few.
 pub(crate) fn mutate(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut input = random.pick(seeds).clone();
-    for _ in 0..=random.below(8) {
+    let changes = 1 + random.below(8).min(random.below(8));
+    for _ in 0..changes {
         let at = random.below(input.len() + 1);
         let longest = if random.below(4) == 0 { input.len() } else { 16 };
         let len = random.below(longest).min(input.len() - at);

@@ -1,23 +1,23 @@
-//! Valid files, and inputs that make parsers use the most memory for their length.
+//! Valid files, and inputs that make parsers use the most memory for their length; these grow with `scale`.
 
 use std::path::Path;
 
 use ounce_formats::ggml::GgmlType;
 use ounce_formats::gguf::{Array, Value, Writer};
 
-pub(crate) fn gguf() -> Vec<Vec<u8>> {
+pub(crate) fn gguf(scale: usize) -> Vec<Vec<u8>> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/formats/package.gguf");
     let mut all_types = Writer::new();
     all_types.alignment(64).unwrap();
     for ty in GgmlType::ALL {
         all_types.tensor(ty.name(), &[2, 256], ty).unwrap();
     }
-    let strings = vec![String::new(); 3000];
-    let nested = vec![Array::Array(vec![Array::U8(vec![]); 40]); 40];
+    let strings = vec![String::new(); 3000 * scale];
+    let nested = vec![Array::Array(vec![Array::U8(vec![]); 40]); 40 * scale];
     let dense = [
         Value::Array(Array::String(strings)),
         Value::Array(Array::Array(nested)),
-        Value::Array(Array::U8(vec![7; 5000])),
+        Value::Array(Array::U8(vec![7; 5000 * scale])),
     ];
     let mut seeds = vec![std::fs::read(golden).unwrap(), write(all_types)];
     for value in dense {
@@ -26,10 +26,10 @@ pub(crate) fn gguf() -> Vec<Vec<u8>> {
         seeds.push(write(writer));
     }
     let (mut keys, mut scalars) = (Writer::new(), Writer::new());
-    for i in 0..2000 {
+    for i in 0..2000 * scale {
         keys.metadata(&format!("{i:x}"), Value::U8(0)).unwrap();
     }
-    for i in 0..500 {
+    for i in 0..500 * scale {
         scalars.tensor(&format!("{i:x}"), &[], GgmlType::F32).unwrap();
     }
     seeds.extend([write(keys), write(scalars)]);
@@ -48,7 +48,7 @@ fn write(writer: Writer) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-pub(crate) fn safetensors() -> Vec<Vec<u8>> {
+pub(crate) fn safetensors(scale: usize) -> Vec<Vec<u8>> {
     use safetensors::tensor::{Dtype, TensorView, serialize};
     let data: Vec<u8> = (0..200).collect();
     let view = |dtype, shape: &[usize], len| TensorView::new(dtype, shape.to_vec(), &data[..len]).unwrap();
@@ -62,9 +62,9 @@ pub(crate) fn safetensors() -> Vec<Vec<u8>> {
     ];
     let about = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
     let no_name = [("", view(Dtype::U8, &[1], 1))];
-    let shape = vec!["0"; 2000].join(",");
-    let metadata: Vec<_> = (0..700).map(|i| format!("\"{i:x}\":\"\"")).collect();
-    let empty: Vec<_> = (0..100)
+    let shape = vec!["0"; 2000 * scale].join(",");
+    let metadata: Vec<_> = (0..700 * scale).map(|i| format!("\"{i:x}\":\"\"")).collect();
+    let empty: Vec<_> = (0..100 * scale)
         .map(|i| format!("\"{i:x}\":{{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}"))
         .collect();
     vec![
@@ -80,22 +80,22 @@ fn with_header(json: &str) -> Vec<u8> {
     [&(json.len() as u64).to_le_bytes(), json.as_bytes()].concat()
 }
 
-pub(crate) fn index() -> Vec<Vec<u8>> {
+pub(crate) fn index(scale: usize) -> Vec<Vec<u8>> {
     let usual = br#"{"metadata":{"total_size":1234},"weight_map":{"lm_head.weight":"model-00002-of-00002.safetensors",
         "model.embed_tokens.weight":"model-00001-of-00002.safetensors","model.norm.weight":"model-00002-of-00002.safetensors"}}"#;
-    let many: Vec<_> = (0..900).map(|i| format!("\"{i:x}\":\"\"")).collect();
-    let shards: Vec<_> = (0..900).map(|i| format!("\"{i:x}\":\"{i:x}\"")).collect();
+    let many: Vec<_> = (0..900 * scale).map(|i| format!("\"{i:x}\":\"\"")).collect();
+    let shards: Vec<_> = (0..900 * scale).map(|i| format!("\"{i:x}\":\"{i:x}\"")).collect();
     let map = |entries: Vec<String>| format!("{{\"weight_map\":{{{}}}}}", entries.join(",")).into_bytes();
     vec![usual.to_vec(), map(many), map(shards)]
 }
 
-pub(crate) fn config() -> Vec<Vec<u8>> {
+pub(crate) fn config(scale: usize) -> Vec<Vec<u8>> {
     let usual = br#"{"architectures":["LlamaForCausalLM"],"hidden_size":576,"rms_norm_eps":1e-05,"rope_scaling":null,"tie_word_embeddings":true,
         "rope_theta":100000.0,"quantization_config":{"bits":4,"group_size":128,"modules_to_not_convert":[]},"torch_dtype":"bfloat16"}"#;
-    let digits = format!("{{\"a\":[{}]}}", vec!["0"; 5000].join(","));
-    let objects = format!("{{\"a\":[{}]}}", vec!["{}"; 3000].join(","));
-    let arrays = format!("{{\"a\":[{}]}}", vec!["[0]"; 3000].join(","));
-    let keys: Vec<_> = (0..1000).map(|i| format!("\"{i:x}\":0")).collect();
+    let digits = format!("{{\"a\":[{}]}}", vec!["0"; 5000 * scale].join(","));
+    let objects = format!("{{\"a\":[{}]}}", vec!["{}"; 3000 * scale].join(","));
+    let arrays = format!("{{\"a\":[{}]}}", vec!["[0]"; 3000 * scale].join(","));
+    let keys: Vec<_> = (0..1000 * scale).map(|i| format!("\"{i:x}\":0")).collect();
     let nested = format!("{}{}", "{\"\":".repeat(120), "[");
     vec![
         usual.to_vec(),

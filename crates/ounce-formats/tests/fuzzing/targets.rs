@@ -15,8 +15,8 @@ use super::seeds;
 pub(crate) struct Target {
     /// Its name on the command line.
     pub(crate) name: &'static str,
-    /// Inputs to start from.
-    pub(crate) seeds: fn() -> Vec<Vec<u8>>,
+    /// Inputs to start from, some of them as many times longer as the number says.
+    pub(crate) seeds: fn(usize) -> Vec<Vec<u8>>,
     /// Makes a mutated input reach deeper, some of the time.
     pub(crate) repair: fn(Vec<u8>, &mut Random) -> Vec<u8>,
     /// Puts the input where the parser expects it; not measured.
@@ -85,7 +85,7 @@ pub(crate) const TARGETS: [Target; 6] = [
     },
     Target {
         name: "folder",
-        seeds: || [seeds::safetensors(), seeds::index(), seeds::config()].concat(),
+        seeds: |scale| [seeds::safetensors(scale), seeds::index(scale), seeds::config(scale)].concat(),
         repair: repair_safetensors,
         prepare: in_folder,
         parse: |input| Parsed::Folder(Folder::open(input.folder.as_ref().unwrap().path())),
@@ -94,7 +94,7 @@ pub(crate) const TARGETS: [Target; 6] = [
     },
     Target {
         name: "blocks",
-        seeds: || GgmlType::ALL.map(|ty| vec![0x5A; 9 * ty.block_bytes()]).to_vec(),
+        seeds: |scale| GgmlType::ALL.map(|ty| vec![0x5A; 9 * scale * ty.block_bytes()]).to_vec(),
         repair: |input, _| input,
         prepare: in_memory,
         parse: unpack_all_types,
@@ -119,7 +119,7 @@ fn in_folder(bytes: Vec<u8>) -> Input {
         _ => 2,
     };
     let index = br#"{"weight_map":{"ids":"model-00001-of-00002.safetensors"}}"#;
-    let weights = WEIGHTS.get_or_init(|| seeds::safetensors().swap_remove(0));
+    let weights = WEIGHTS.get_or_init(|| seeds::safetensors(1).swap_remove(0));
     let usual: [&[u8]; 3] = [b"{}", index, weights];
     for (i, name) in names.into_iter().enumerate() {
         std::fs::write(folder.path().join(name), if i == which { &bytes } else { usual[i] }).unwrap();
@@ -127,15 +127,20 @@ fn in_folder(bytes: Vec<u8>) -> Input {
     Input { bytes: Arc::new(bytes), folder: Some(folder) }
 }
 
-/// Makes the length of the header right again, half of the time.
+/// Makes the lengths of header and data right again, half of the time each.
 fn repair_safetensors(mut input: Vec<u8>, random: &mut Random) -> Vec<u8> {
+    if input.first() == Some(&b'{') || random.below(2) == 0 {
+        return input;
+    }
+    let Some(end) = input.windows(2).position(|w| w == b"}}").map(|at| at + 2).filter(|&end| end > 8) else {
+        return input;
+    };
+    input[..8].copy_from_slice(&(end as u64 - 8).to_le_bytes());
     if random.below(2) == 0
-        && input.len() > 8
-        && input[0] != b'{'
-        && let Some(end) = input.windows(2).position(|w| w == b"}}")
-        && let Some(len) = (end + 2).checked_sub(8)
+        && let Ok(serde_json::Value::Object(header)) = serde_json::from_slice(&input[8..end])
     {
-        input[..8].copy_from_slice(&(len as u64).to_le_bytes());
+        let ends = header.values().filter_map(|tensor| tensor.get("data_offsets")?.get(1)?.as_u64());
+        input.resize(end + ends.max().unwrap_or(0).min(4096) as usize, 0x77);
     }
     input
 }
