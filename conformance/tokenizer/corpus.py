@@ -1,0 +1,26 @@
+"""Texts that tokenizers get wrong."""
+
+TEXTS = [
+    "", " ", "  ", "   ", "\n", "\n\n", "\n\n\n", "\t", "\t\n", "\r\n", "\r\n\r\n", " \n ", "a\r\nb\rc\n",
+    "Hello", " Hello", "  Hello", "Hello ", "Hello  ", "Hello world", "Hello, y'all! How are you?",
+    "I'm you're we've they'll he'd it's DON'T I'M YOU'RE WE'VE 'S 'sS 'LL 'tis rock'n'roll",
+    "1", "12", "123", "1234", "12345", "1234567890123", "3.14159", "-1e-10", "0x1F", "1,000,000", "½ ¼ ² ³ ① Ⅳ ४५६ ٣٤٥",
+    "foo_bar.baz(qux)[0] == {'a': 1} && !b || c -> d;",
+    "def f(x):\n    if x:\n        return  1\n\n\n\treturn\t\t2\n",
+    "    four\n        eight\n                sixteen",
+    "a" * 300, "ab" * 200, "Donaudampfschifffahrtsgesellschaftskapitän" * 5, "=" * 70, "-" * 33 + "*" * 17,
+    " " * 40 + "x" + " " * 33, "\n" * 40 + "x", "\t" * 35, "x" + " " * 7 + "y" + " " * 3,
+    "Äpfel Ångström naïve café", "A\u0308pfel A\u030angstro\u0308m cafe\u0301", "e\u0301\u0301\u0301 Z\u0351\u036b\u0343\u036aalgo",
+    "Привет, мир! Как дела?", "Γειά σου Κόσμε", "שלום עולם", "مرحبا بالعالم", "नमस्ते दुनिया", "สวัสดีชาวโลก",
+    "你好，世界！今天天气怎么样？", "こんにちは世界。カタカナとひらがな", "안녕하세요 세계", "កាន់តែពិសេសអាចខលចេញ", "ꯃꯤꯇꯩ ꯂꯣꯟ", "𐌰𐌱𐌲 𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𠜎𠜱",
+    "😀😃🚀 👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 🇩🇪🇫🇷 😶‍🌫️", "✅❌ ☃️ ♠♥", "\u200b\u200c\u200d\ufeff zero\u200bwidth\u00adsoft",
+    "\u00a0non\u00a0breaking\u2003em\u3000ideographic\u2028line\u2029para\u0085nel", "\ue000\uf8ff private \U000f0000", "nul\x00in\x01the\x7fmiddle\x1b[0m",
+    "\ufffd\ufffe\uffff", "▁already▁escaped ▁▁ x", "Ġthe Ċ byte-level ĉ", "<0x41><0x0A> <0xE2>",
+    "<s>hello</s>", "<|im_start|>user\nHi<|im_end|>\n", "<|endoftext|>", " <|endoftext|> x <|endoftext|><|endoftext|>", "<unk> <pad> <bos><eos>",
+    "<start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n", "<|im_start", "<|im_start|", "|im_end|>", "<tool> </tool>  <tool>",
+    "https://example.org/a?b=c&d=%20e#f", "user@example.com", "C:\\Windows\\System32", "$$\\int_0^1 x^2\\,dx$$", "<p class=\"a\">text</p><br/>",
+    "MiXeD CaSe wOrDs XMLHttpRequest iPhone", "ALLCAPS lowercase", "ß ẞ ﬁ ﬀ ℌ Å Ω", "İstanbul ıI", "Ⅷ ㎏ ㍿ ﷽", "hello…world—dash–en‘quotes’“double”",
+    "!?!?!?...,,,;;;:::", "a.b.c.d", "'", "\"", "''", "` ~ ^ | < > = + $", "\\n \\t", "100% of $5.00 + €3 = £2 ¥¢",
+    " leading and trailing \n", "tab\tseparated\tvalues\r\n", "x\n\n y", "x \n\n\n  y\n z", "\u1680\u180e\u202f\u205f",
+    "The quick brown fox jumps over the lazy dog. " * 6,
+]
