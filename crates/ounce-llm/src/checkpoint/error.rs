@@ -1,0 +1,76 @@
+//! What can be wrong with the weights of a model.
+
+use crate::arch::ConfigError;
+use ounce_formats::{gguf::GgufError, hugging_face::FolderError};
+use ounce_kernels::MatrixError;
+
+/// A model cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The GGUF file cannot be read.
+    #[error(transparent)]
+    Gguf(Box<GgufError>),
+    /// The Hugging Face folder cannot be read.
+    #[error(transparent)]
+    Folder(Box<FolderError>),
+    /// The description of the model cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A tensor is absent.
+    #[error(
+        "tensor {name} is missing (expected shape {expected:?}); the checkpoint is incomplete or its description does not belong to it"
+    )]
+    MissingTensor {
+        /// Its name, or the names it could have.
+        name: String,
+        /// Its shape, outermost dimension first.
+        expected: Vec<usize>,
+    },
+    /// A tensor has another shape than the description of the model says.
+    #[error(
+        "tensor {name}: expected shape {expected:?}, found {found:?}; the checkpoint and its description do not belong together"
+    )]
+    TensorShape {
+        /// Its name.
+        name: String,
+        /// The shape that follows from the description, outermost dimension first.
+        expected: Vec<usize>,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
+    /// A tensor's type cannot be used for a weight.
+    #[error("tensor {name} has type {found}; supported: {supported}")]
+    TensorType {
+        /// Its name.
+        name: String,
+        /// Its type.
+        found: String,
+        /// Types that can be used.
+        supported: &'static str,
+    },
+    /// A tensor's bytes do not fill its shape.
+    #[error("tensor {name}: shape {shape:?} needs {expected} bytes, found {found}; the file is damaged")]
+    TensorBytes {
+        /// Its name.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// Bytes that the shape and type need.
+        expected: usize,
+        /// Bytes that are there.
+        found: usize,
+    },
+    /// A matrix could not be laid out for the kernels.
+    #[error("tensor {name}: {source}")]
+    Matrix {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: MatrixError,
+    },
+    /// The tokenizer cannot be used.
+    #[error("tokenizer: {0}")]
+    Tokenizer(#[from] crate::tokenizer::TokenizerError),
+}

@@ -1,0 +1,146 @@
+//! From tensors of a checkpoint to the layouts of the kernels.
+#![expect(clippy::single_range_in_vec_init, reason = "rows are chosen by ranges, a single one being common")]
+
+use super::{Checkpoint, LoadError, Tensor};
+use crate::model::LoadProgress;
+use ounce_formats::ggml::GgmlType;
+use ounce_kernels::{FloatType, Matrix, PackSpec, QuantRow, Quants, SharedBytes, Team};
+use std::ops::Range;
+
+/// Reads weights by name, checks their shapes, repacks quantized ones on all threads and reports progress.
+pub(crate) struct WeightLoader<'l, 't> {
+    checkpoint: &'l Checkpoint,
+    team: &'l mut Team<'t>,
+    progress: &'l mut dyn FnMut(LoadProgress),
+    done: u64,
+    total: u64,
+}
+
+impl<'l, 't> WeightLoader<'l, 't> {
+    pub(crate) fn new(
+        checkpoint: &'l Checkpoint,
+        team: &'l mut Team<'t>,
+        progress: &'l mut dyn FnMut(LoadProgress),
+    ) -> Self {
+        let total = checkpoint.tensors().iter().map(|tensor| tensor.bytes).sum();
+        Self { checkpoint, team, progress, done: 0, total }
+    }
+
+    /// The first of `names` that the checkpoint holds.
+    pub(crate) fn find<'n>(&self, names: &'n [String]) -> Option<&'n str> {
+        names.iter().map(String::as_str).find(|name| self.checkpoint.holds(name))
+    }
+
+    /// The tensor under the first of `names` that the checkpoint holds, of the given shape.
+    pub(crate) fn tensor(&self, names: &[String], expected: &[usize]) -> Result<Tensor, LoadError> {
+        let missing = || LoadError::MissingTensor { name: names.join(" or "), expected: expected.to_vec() };
+        let name = self.find(names).ok_or_else(missing)?;
+        let tensor = self.checkpoint.tensor(name)?.ok_or_else(missing)?;
+        if tensor.shape != expected {
+            return Err(LoadError::TensorShape {
+                name: tensor.name,
+                expected: expected.to_vec(),
+                found: tensor.shape,
+            });
+        }
+        Ok(tensor)
+    }
+
+    /// A vector, as floats.
+    pub(crate) fn vector(&mut self, names: &[String], length: usize) -> Result<Vec<f32>, LoadError> {
+        let tensor = self.tensor(names, &[length])?;
+        self.advance(tensor.bytes().len());
+        Ok(tensor.dequantize())
+    }
+
+    /// A matrix `[rows, cols]`.
+    pub(crate) fn matrix(&mut self, names: &[String], rows: usize, cols: usize) -> Result<Matrix, LoadError> {
+        let tensor = self.tensor(names, &[rows, cols])?;
+        self.matrix_of(&tensor, &[0..rows], cols)
+    }
+
+    /// A matrix of the given ranges of the rows of a tensor, whose leading dimensions count as rows. Floats that lie in one piece are
+    /// borrowed from the file.
+    pub(crate) fn matrix_of(
+        &mut self,
+        tensor: &Tensor,
+        ranges: &[Range<usize>],
+        cols: usize,
+    ) -> Result<Matrix, LoadError> {
+        let row_bytes = tensor.row_bytes(cols);
+        let rows: usize = ranges.iter().map(|range| range.len()).sum();
+        let float = match tensor.ty {
+            GgmlType::F32 => Some(FloatType::F32),
+            GgmlType::F16 => Some(FloatType::F16),
+            GgmlType::BF16 => Some(FloatType::BF16),
+            _ => None,
+        };
+        let damaged = || LoadError::TensorBytes {
+            name: tensor.name.clone(),
+            shape: tensor.shape.clone(),
+            expected: ranges.iter().map(|range| range.end).max().unwrap_or(0).saturating_mul(row_bytes),
+            found: tensor.bytes().len(),
+        };
+        if ranges.iter().any(|range| range.end.saturating_mul(row_bytes) > tensor.bytes().len()) {
+            return Err(damaged());
+        }
+        let matrix = match (float, ranges) {
+            (Some(ty), [range]) => {
+                let bytes = tensor.share(range.start * row_bytes..range.end * row_bytes);
+                Matrix::from_float(ty, rows, cols, bytes.ok_or_else(damaged)?)
+            }
+            (Some(ty), ranges) => {
+                let mut bytes = Vec::with_capacity(rows * row_bytes);
+                for range in ranges {
+                    bytes.extend_from_slice(&tensor.bytes()[range.start * row_bytes..range.end * row_bytes]);
+                }
+                Matrix::from_float(ty, rows, cols, SharedBytes::from_vec(bytes))
+            }
+            (None, ranges) => {
+                let sources: Vec<usize> = ranges.iter().flat_map(Clone::clone).collect();
+                self.pack(tensor, &sources, cols)?
+            }
+        };
+        self.advance(rows * row_bytes);
+        matrix.map_err(|source| LoadError::Matrix { name: tensor.name.clone(), source })
+    }
+
+    /// Repacks rows of a quantized tensor, on all threads.
+    fn pack(
+        &mut self,
+        tensor: &Tensor,
+        sources: &[usize],
+        cols: usize,
+    ) -> Result<Result<Matrix, ounce_kernels::MatrixError>, LoadError> {
+        let Some(unpacking) = tensor.ty.unpacking() else {
+            return Err(LoadError::TensorType {
+                name: tensor.name.clone(),
+                found: tensor.ty.name().to_string(),
+                supported: "floats and block-quantized types",
+            });
+        };
+        let quants = if unpacking.four_bit {
+            Quants::U4 { symmetric: unpacking.symmetric }
+        } else {
+            Quants::I8 { mins: unpacking.mins, max_abs: unpacking.max_abs }
+        };
+        let spec = PackSpec { rows: sources.len(), cols, group: unpacking.group, quants };
+        let row_bytes = tensor.row_bytes(cols);
+        let bytes = tensor.bytes();
+        Ok(Matrix::pack(self.team, spec, |row, QuantRow { quants, scales, mins }| {
+            let start = sources[row] * row_bytes;
+            tensor.ty.unpack_row(&bytes[start..start + row_bytes], quants, scales, mins);
+        }))
+    }
+
+    /// Reports that nothing is left to do. Some tensors of the checkpoint may not have been needed.
+    pub(crate) fn finish(&mut self) {
+        self.done = self.total;
+        self.advance(0);
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.done = (self.done + bytes as u64).min(self.total);
+        (self.progress)(LoadProgress::Tensor { done: self.done, total: self.total });
+    }
+}

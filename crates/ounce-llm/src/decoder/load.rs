@@ -1,0 +1,234 @@
+//! Weights from a checkpoint, by the names of its architecture's row.
+#![expect(clippy::single_range_in_vec_init, reason = "rows are chosen by ranges, a single one being common")]
+
+use super::weights::{Embedding, FeedForward, GatedWeights, Layer, Linear, NormWeights, Weights};
+use crate::arch::names::{Names, Part, QkvOrder};
+use crate::checkpoint::{LoadError, Tensor, WeightLoader};
+use crate::config::{Bias, Block, Config, EmbeddingScale, Experts, NormKind};
+use ounce_formats::ggml::GgmlType;
+use std::ops::Range;
+
+/// Loads every weight that the configuration names.
+///
+/// # Errors
+/// A missing or misshapen tensor, a type that cannot be computed with.
+pub(crate) fn load(config: &Config, names: &Names, loader: &mut WeightLoader) -> Result<Weights, LoadError> {
+    let root = find_root(names, loader);
+    let top = |part: Part| -> Vec<String> { part.iter().map(|stem| format!("{root}{stem}")).collect() };
+    let (vocab, hidden) = (config.vocab_size, config.hidden);
+
+    let embedding_names: Vec<String> = weight_names(&top(names.embedding));
+    let tensor = loader.tensor(&embedding_names, &[vocab, hidden])?;
+    let embedding = embedding(&tensor, config)?;
+    let head_names = weight_names(&names.head.iter().map(|stem| stem.to_string()).collect::<Vec<_>>());
+    let tied = config.tied.unwrap_or_else(|| loader.find(&head_names).is_none());
+    let head = if tied {
+        loader.matrix_of(&tensor, &[0..vocab], hidden)?
+    } else {
+        loader.matrix(&head_names, vocab, hidden)?
+    };
+    let mut layers = Vec::new();
+    for index in 0..config.layers.len() {
+        let prefix = format!("{root}{}{index}.", names.layers);
+        layers.push(LayerLoader { config, names, loader, prefix }.layer()?);
+    }
+    let final_norm = norm(config, loader, &top(names.final_norm), hidden)?;
+    loader.finish();
+    Ok(Weights { embedding, layers, final_norm, head })
+}
+
+/// The prefix under which this checkpoint keeps the embedding; the first one if none does, for the error that follows.
+fn find_root(names: &Names, loader: &WeightLoader) -> &'static str {
+    let holds = |root: &str| {
+        let stems: Vec<_> = names.embedding.iter().map(|stem| format!("{root}{stem}")).collect();
+        loader.find(&weight_names(&stems)).is_some()
+    };
+    names.roots.iter().find(|root| holds(root)).or(names.roots.first()).copied().unwrap_or_default()
+}
+
+fn weight_names(stems: &[String]) -> Vec<String> {
+    stems.iter().map(|stem| format!("{stem}.weight")).collect()
+}
+
+fn bias_names(stems: &[String]) -> Vec<String> {
+    stems.iter().map(|stem| format!("{stem}.bias")).collect()
+}
+
+fn embedding(tensor: &Tensor, config: &Config) -> Result<Embedding, LoadError> {
+    let root = (config.hidden as f32).sqrt();
+    let scale = match (config.embedding_scale, tensor.ty) {
+        (EmbeddingScale::One, _) => 1.0,
+        (EmbeddingScale::SqrtHiddenRounded, GgmlType::BF16) => half::bf16::from_f32(root).to_f32(),
+        (EmbeddingScale::SqrtHiddenRounded, GgmlType::F16) => half::f16::from_f32(root).to_f32(),
+        _ => root,
+    };
+    let row_bytes = tensor.row_bytes(config.hidden);
+    let bytes = tensor.share(0..row_bytes * config.vocab_size).ok_or_else(|| LoadError::TensorBytes {
+        name: tensor.name.clone(),
+        shape: tensor.shape.clone(),
+        expected: row_bytes * config.vocab_size,
+        found: tensor.bytes().len(),
+    })?;
+    Ok(Embedding { bytes, ty: tensor.ty, row_bytes, scale })
+}
+
+fn norm(
+    config: &Config,
+    loader: &mut WeightLoader,
+    stems: &[String],
+    width: usize,
+) -> Result<NormWeights, LoadError> {
+    let mut weight = loader.vector(&weight_names(stems), width)?;
+    if config.norm_offset != 0.0 {
+        weight.iter_mut().for_each(|w| *w += config.norm_offset);
+    }
+    let bias = match config.norm {
+        NormKind::Rms => None,
+        NormKind::Layer => Some(loader.vector(&bias_names(stems), width)?),
+    };
+    Ok(NormWeights { kind: config.norm, weight, bias, eps: config.norm_eps })
+}
+
+/// Loads the parts of one layer.
+struct LayerLoader<'a, 'l, 't> {
+    config: &'a Config,
+    names: &'a Names,
+    loader: &'a mut WeightLoader<'l, 't>,
+    /// What stands before the names of this layer.
+    prefix: String,
+}
+
+impl LayerLoader<'_, '_, '_> {
+    fn layer(&mut self) -> Result<Layer, LoadError> {
+        let (names, Config { hidden, bias, block, .. }) = (self.names, self.config);
+        let [q, k, v] = self.qkv()?;
+        let sandwich = *block == Block::Sandwich;
+        let shared_norm = *block == Block::Parallel { shared_norm: true };
+        Ok(Layer {
+            attention_norm: self.norm(names.attention_norm, *hidden)?,
+            q,
+            k,
+            v,
+            o: self.linear(names.o, *hidden, self.config.q_width(), bias.output)?,
+            qk_norms: if self.config.qk_norm {
+                let width = self.config.head_dim;
+                Some((self.norm(names.q_norm, width)?, self.norm(names.k_norm, width)?))
+            } else {
+                None
+            },
+            post_attention_norm: self.norm_if(sandwich, names.post_attention_norm)?,
+            feed_forward_norm: self.norm_if(!shared_norm, names.feed_forward_norm)?,
+            feed_forward: self.feed_forward()?,
+            post_feed_forward_norm: self.norm_if(sandwich, names.post_feed_forward_norm)?,
+        })
+    }
+
+    /// Query, key and value maps, from three tensors or a fused one.
+    fn qkv(&mut self) -> Result<[Linear; 3], LoadError> {
+        let Config { hidden, heads, kv_heads, head_dim, .. } = *self.config;
+        let (q_width, kv_width) = (self.config.q_width(), self.config.kv_width());
+        let bias = self.config.bias.qkv;
+        let fused = self.stems(self.names.qkv);
+        if !self.names.q.is_empty() && self.loader.find(&weight_names(&fused)).is_none() {
+            return Ok([
+                self.linear(self.names.q, q_width, hidden, bias)?,
+                self.linear(self.names.k, kv_width, hidden, bias)?,
+                self.linear(self.names.v, kv_width, hidden, bias)?,
+            ]);
+        }
+        let rows = q_width + 2 * kv_width;
+        let tensor = self.loader.tensor(&weight_names(&fused), &[rows, hidden])?;
+        let biases = self.bias(&fused, rows, bias)?;
+        let ranges: [Vec<Range<usize>>; 3] = match self.names.qkv_order {
+            QkvOrder::Blocks => {
+                [vec![0..q_width], vec![q_width..q_width + kv_width], vec![q_width + kv_width..rows]]
+            }
+            QkvOrder::Groups => {
+                let queries = heads / kv_heads * head_dim;
+                let part = |start: usize, width: usize| -> Vec<Range<usize>> {
+                    let starts = (0..kv_heads).map(|group| group * (queries + 2 * head_dim) + start);
+                    starts.map(|start| start..start + width).collect()
+                };
+                [part(0, queries), part(queries, head_dim), part(queries + head_dim, head_dim)]
+            }
+        };
+        let mut linear = |ranges: &[Range<usize>]| -> Result<Linear, LoadError> {
+            let weight = self.loader.matrix_of(&tensor, ranges, hidden)?;
+            let pick = |all: &Vec<f32>| ranges.iter().flat_map(|range| all[range.clone()].to_vec()).collect();
+            Ok(Linear { weight, bias: biases.as_ref().map(pick) })
+        };
+        Ok([linear(&ranges[0])?, linear(&ranges[1])?, linear(&ranges[2])?])
+    }
+
+    fn feed_forward(&mut self) -> Result<FeedForward, LoadError> {
+        let (names, Config { hidden, feed_forward, gated, .. }) = (self.names, self.config);
+        let bias = self.config.bias.feed_forward;
+        match self.config.experts {
+            Some(Experts { count, .. }) => {
+                let router = self.linear(names.router, count, *hidden, Bias::None)?;
+                let experts =
+                    (0..count).map(|expert| self.expert(expert, count)).collect::<Result<_, _>>()?;
+                Ok(FeedForward::Experts { router, experts })
+            }
+            None if *gated => Ok(FeedForward::Gated(GatedWeights {
+                gate: self.linear(names.gate, *feed_forward, *hidden, bias)?,
+                up: self.linear(names.up, *feed_forward, *hidden, bias)?,
+                down: self.linear(names.down, *hidden, *feed_forward, bias)?,
+            })),
+            None => Ok(FeedForward::Plain {
+                up: self.linear(names.up, *feed_forward, *hidden, bias)?,
+                down: self.linear(names.down, *hidden, *feed_forward, bias)?,
+            }),
+        }
+    }
+
+    fn expert(&mut self, expert: usize, count: usize) -> Result<GatedWeights, LoadError> {
+        let (names, Config { hidden, feed_forward, .. }) = (self.names, self.config);
+        let mut part = |part: Part, rows: usize, cols: usize| -> Result<Linear, LoadError> {
+            let stems: Vec<_> = self.stems(part);
+            let merged: Vec<_> = stems.iter().filter(|stem| !stem.contains("{}")).cloned().collect();
+            let merged = weight_names(&merged);
+            let weight = if self.loader.find(&merged).is_some() {
+                let tensor = self.loader.tensor(&merged, &[count, rows, cols])?;
+                self.loader.matrix_of(&tensor, &[expert * rows..(expert + 1) * rows], cols)?
+            } else {
+                let own: Vec<_> = stems.iter().map(|stem| stem.replace("{}", &expert.to_string())).collect();
+                self.loader.matrix(&weight_names(&own), rows, cols)?
+            };
+            Ok(Linear { weight, bias: None })
+        };
+        Ok(GatedWeights {
+            gate: part(names.expert_gate, *feed_forward, *hidden)?,
+            up: part(names.expert_up, *feed_forward, *hidden)?,
+            down: part(names.expert_down, *hidden, *feed_forward)?,
+        })
+    }
+
+    fn stems(&self, part: Part) -> Vec<String> {
+        part.iter().map(|stem| format!("{}{stem}", self.prefix)).collect()
+    }
+
+    fn linear(&mut self, part: Part, rows: usize, cols: usize, bias: Bias) -> Result<Linear, LoadError> {
+        let stems = self.stems(part);
+        let weight = self.loader.matrix(&weight_names(&stems), rows, cols)?;
+        Ok(Linear { weight, bias: self.bias(&stems, rows, bias)? })
+    }
+
+    fn bias(&mut self, stems: &[String], rows: usize, bias: Bias) -> Result<Option<Vec<f32>>, LoadError> {
+        let names = bias_names(stems);
+        match bias {
+            Bias::None => Ok(None),
+            Bias::IfPresent if self.loader.find(&names).is_none() => Ok(None),
+            Bias::IfPresent | Bias::Required => self.loader.vector(&names, rows).map(Some),
+        }
+    }
+
+    fn norm(&mut self, part: Part, width: usize) -> Result<NormWeights, LoadError> {
+        let stems = self.stems(part);
+        norm(self.config, self.loader, &stems, width)
+    }
+
+    fn norm_if(&mut self, wanted: bool, part: Part) -> Result<Option<NormWeights>, LoadError> {
+        if wanted { self.norm(part, self.config.hidden).map(Some) } else { Ok(None) }
+    }
+}

@@ -1,0 +1,144 @@
+//! The weights of a decoder, in the layouts of the kernels.
+
+use crate::config::NormKind;
+use ounce_formats::ggml::GgmlType;
+use ounce_kernels::ops::{Norm, Output};
+use ounce_kernels::{Matrix, SharedBytes};
+
+/// All weights of a decoder.
+pub(crate) struct Weights {
+    pub(crate) embedding: Embedding,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) final_norm: NormWeights,
+    /// `[vocab, hidden]`.
+    pub(crate) head: Matrix,
+}
+
+/// The embedding `[vocab, hidden]`, kept as it lies in the file: only the rows of the tokens at hand are ever read.
+pub(crate) struct Embedding {
+    pub(crate) bytes: SharedBytes,
+    pub(crate) ty: GgmlType,
+    pub(crate) row_bytes: usize,
+    pub(crate) scale: f32,
+}
+
+/// One layer.
+pub(crate) struct Layer {
+    pub(crate) attention_norm: NormWeights,
+    /// `[heads * head_dim, hidden]`.
+    pub(crate) q: Linear,
+    /// `[kv_heads * head_dim, hidden]`.
+    pub(crate) k: Linear,
+    /// `[kv_heads * head_dim, hidden]`.
+    pub(crate) v: Linear,
+    /// `[hidden, heads * head_dim]`.
+    pub(crate) o: Linear,
+    /// Of queries and of keys, each `[head_dim]`.
+    pub(crate) qk_norms: Option<(NormWeights, NormWeights)>,
+    /// Of the attention's output, in sandwich blocks.
+    pub(crate) post_attention_norm: Option<NormWeights>,
+    /// Before the feed-forward layer; absent where it shares `attention_norm`.
+    pub(crate) feed_forward_norm: Option<NormWeights>,
+    pub(crate) feed_forward: FeedForward,
+    /// Of the feed-forward's output, in sandwich blocks.
+    pub(crate) post_feed_forward_norm: Option<NormWeights>,
+}
+
+/// The feed-forward part of a layer.
+pub(crate) enum FeedForward {
+    /// `down(act(gate x) * up x)`.
+    Gated(GatedWeights),
+    /// `down(act(up x))`.
+    Plain {
+        /// `[feed_forward, hidden]`.
+        up: Linear,
+        /// `[hidden, feed_forward]`.
+        down: Linear,
+    },
+    /// A mixture of gated ones.
+    Experts {
+        /// `[experts, hidden]`.
+        router: Linear,
+        experts: Vec<GatedWeights>,
+    },
+}
+
+/// The matrices of a gated feed-forward layer.
+pub(crate) struct GatedWeights {
+    /// `[feed_forward, hidden]`.
+    pub(crate) gate: Linear,
+    /// `[feed_forward, hidden]`.
+    pub(crate) up: Linear,
+    /// `[hidden, feed_forward]`.
+    pub(crate) down: Linear,
+}
+
+/// A linear map `y = W x + b`.
+pub(crate) struct Linear {
+    pub(crate) weight: Matrix,
+    pub(crate) bias: Option<Vec<f32>>,
+}
+
+/// A normalisation.
+pub(crate) struct NormWeights {
+    pub(crate) kind: NormKind,
+    pub(crate) weight: Vec<f32>,
+    pub(crate) bias: Option<Vec<f32>>,
+    pub(crate) eps: f32,
+}
+
+impl Embedding {
+    /// Writes the scaled embedding of a token, which must be below the vocabulary size, into `out [hidden]`.
+    pub(crate) fn lookup(&self, token: u32, out: &mut [f32]) {
+        let start = token as usize * self.row_bytes;
+        self.ty.dequantize(&self.bytes[start..start + self.row_bytes], out);
+        if self.scale != 1.0 {
+            out.iter_mut().for_each(|x| *x *= self.scale);
+        }
+    }
+}
+
+impl Linear {
+    /// `out = W x + b`, as a part of [`ounce_kernels::ops::project`].
+    pub(crate) fn write_to<'a>(&'a self, out: &'a mut [f32]) -> Output<'a> {
+        Output { weight: &self.weight, bias: self.bias.as_deref(), out, add: false, activation: None }
+    }
+
+    /// `out += W x + b`, as a part of [`ounce_kernels::ops::project`].
+    pub(crate) fn add_to<'a>(&'a self, out: &'a mut [f32]) -> Output<'a> {
+        Output { add: true, ..self.write_to(out) }
+    }
+}
+
+impl NormWeights {
+    /// As the kernels want it.
+    pub(crate) fn norm(&self) -> Norm<'_> {
+        match self.kind {
+            NormKind::Rms => Norm::Rms { weight: &self.weight, eps: self.eps },
+            NormKind::Layer => {
+                Norm::Layer { weight: &self.weight, bias: self.bias.as_deref(), eps: self.eps }
+            }
+        }
+    }
+}
+
+impl Weights {
+    /// Bytes read from memory to decode one token: every matrix once, of a mixture the experts that a token goes to.
+    pub(crate) fn streamed_bytes(&self, experts_used: usize) -> u64 {
+        let linear = |linear: &Linear| linear.weight.bytes() as u64;
+        let gated = |ff: &GatedWeights| linear(&ff.gate) + linear(&ff.up) + linear(&ff.down);
+        let layer = |layer: &Layer| {
+            let attention: u64 = [&layer.q, &layer.k, &layer.v, &layer.o].into_iter().map(linear).sum();
+            attention
+                + match &layer.feed_forward {
+                    FeedForward::Gated(ff) => gated(ff),
+                    FeedForward::Plain { up, down } => linear(up) + linear(down),
+                    FeedForward::Experts { router, experts } => {
+                        let all: u64 = experts.iter().map(gated).sum();
+                        linear(router) + all * experts_used as u64 / experts.len().max(1) as u64
+                    }
+                }
+        };
+        self.layers.iter().map(layer).sum::<u64>() + self.head.bytes() as u64
+    }
+}
