@@ -1,0 +1,181 @@
+//! A conversation with a model.
+
+use super::Interrupt;
+use crate::failure::{Failure, Result};
+use ounce_llm::generate::{Event, FinishReason, GenerateError, GenerateOptions, Generation, Generator};
+use ounce_llm::sampling::{Sampler, SamplerOptions};
+use ounce_llm::session::Session;
+use ounce_llm::template::{ChatTemplate, Message};
+use ounce_llm::tokenizer::Special;
+use std::ops::ControlFlow;
+
+/// What does not change during a conversation.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) sampler: SamplerOptions,
+    pub(crate) generate: GenerateOptions,
+}
+
+/// What was said so far, and the model that says it.
+pub(crate) struct Conversation {
+    generator: Generator,
+    sampler: Sampler,
+    options: GenerateOptions,
+    system: Option<String>,
+    turns: Vec<Message>,
+}
+
+impl Conversation {
+    /// A conversation in which nothing has been said.
+    pub(crate) fn new(session: Session, settings: Settings, system: Option<String>) -> Result<Self> {
+        let sampler = Sampler::new(settings.sampler).map_err(Failure::usage)?;
+        let options = settings.generate;
+        Ok(Self { generator: Generator::new(session), sampler, options, system, turns: Vec::new() })
+    }
+
+    /// The session that it runs on.
+    pub(crate) fn session(&self) -> &Session {
+        self.generator.session()
+    }
+
+    /// Whether the model knows turns; one that does not continues the text as it stands.
+    pub(crate) fn has_turns(&self) -> bool {
+        self.template().is_some()
+    }
+
+    /// Forgets what was said, but not the system message.
+    pub(crate) fn reset(&mut self) {
+        self.turns.clear();
+        self.generator.reset();
+    }
+
+    /// Begins anew with another system message.
+    pub(crate) fn set_system(&mut self, system: Option<String>) {
+        self.reset();
+        self.system = system;
+    }
+
+    /// The system message, if there is one, and the turns.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        self.system.iter().map(|text| message("system", text)).chain(self.turns.iter().cloned()).collect()
+    }
+
+    /// Says `text` and hands out the answer in pieces. When it cannot be answered, `text` counts as not said.
+    pub(crate) fn say(
+        &mut self,
+        text: &str,
+        interrupt: &Interrupt,
+        show: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<Generation> {
+        self.turns.push(message("user", text));
+        let result = self.answer(interrupt, show);
+        match &result {
+            Ok(generation) if !generation.text.is_empty() => {
+                self.turns.push(message("assistant", &generation.text));
+            }
+            _ => {
+                self.turns.pop();
+            }
+        }
+        result
+    }
+
+    fn answer(
+        &mut self,
+        interrupt: &Interrupt,
+        show: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<Generation> {
+        let prompt = self.prompt()?;
+        let mut failure = None;
+        let result = self.generator.generate(&prompt, &mut self.sampler, &self.options, &mut |event| {
+            if let Event::Text(text) = event
+                && !text.is_empty()
+                && let Err(error) = show(text)
+            {
+                failure = Some(error);
+                return ControlFlow::Break(());
+            }
+            if interrupt.pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        result.map_err(|error| match error {
+            GenerateError::PromptTooLong { .. } => Failure::new(error).hint(self.how_to_make_room()),
+            error => Failure::from(error),
+        })
+    }
+
+    /// What can be done when the context is full.
+    pub(crate) fn how_to_make_room(&self) -> String {
+        let (context, most) = (self.session().context(), self.session().model().config().context);
+        if context < most {
+            format!(
+                "shorten the text, forget the conversation with /reset, or start with --ctx N (up to {most})"
+            )
+        } else {
+            format!("shorten the text or forget the conversation with /reset; the model takes {most} tokens")
+        }
+    }
+
+    /// The tokens of the whole conversation, up to where the model's answer begins.
+    fn prompt(&self) -> Result<Vec<u32>> {
+        let model = self.session().model();
+        let tokenizer = model.tokenizer();
+        let Some(template) = self.template() else {
+            let text: String = self.messages().into_iter().map(|message| message.content).collect();
+            return Ok(tokenizer.encode_document(&text, Special::AsText)?);
+        };
+        let text = template.render(&self.messages(), true).map_err(|error| {
+            let hint = "the model's chat template may not allow this order of messages or a system message";
+            Failure::from(error).hint(hint)
+        })?;
+        let mut tokens = tokenizer.encode(&text, Special::Parse)?;
+        // Most templates write the token that begins a text themselves; llama.cpp adds it where they do not.
+        if let Some(bos) = tokenizer.bos().filter(|_| tokenizer.adds_bos())
+            && tokens.first() != Some(&bos)
+        {
+            tokens.insert(0, bos);
+        }
+        Ok(tokens)
+    }
+
+    fn template(&self) -> Option<&ChatTemplate> {
+        self.session().model().chat_template()
+    }
+}
+
+fn message(role: &str, content: &str) -> Message {
+    Message { role: role.into(), content: content.into() }
+}
+
+/// What is worth saying about the end of an answer; `None` for the ordinary end.
+pub(crate) fn remark(generation: &Generation, conversation: &Conversation) -> Option<String> {
+    match generation.finish {
+        FinishReason::Stop => None,
+        FinishReason::Length => Some("stopped at --max-tokens".into()),
+        FinishReason::Cancelled => Some("stopped".into()),
+        FinishReason::Context => Some(format!(
+            "stopped: the context of {} tokens is full; {}",
+            conversation.session().context(),
+            conversation.how_to_make_room()
+        )),
+    }
+}
+
+/// How fast an answer came, in one line.
+pub(crate) fn speed(generation: &Generation) -> String {
+    let t = &generation.timings;
+    let rate = |n: usize, time: std::time::Duration| match time.as_secs_f64() {
+        seconds if n > 0 && seconds > 0.0 => format!("{:.0} tokens/s", n as f64 / seconds),
+        _ => "-".into(),
+    };
+    let kept = if t.kept > 0 { format!(" ({} kept)", t.kept) } else { String::new() };
+    format!(
+        "prompt {} tokens{kept} {} · answer {} tokens {}",
+        t.prefilled,
+        rate(t.prefilled, t.prefill),
+        generation.tokens.len(),
+        rate(t.decoded, t.decode),
+    )
+}

@@ -1,0 +1,257 @@
+//! `ounce inspect`: what is in a model file, without loading it.
+
+use crate::failure::{Failure, Result};
+use crate::load::with_hint;
+use crate::{output, resolve};
+use clap::Args;
+use ounce_formats::gguf::Gguf;
+use ounce_llm::arch;
+use ounce_llm::checkpoint::{Checkpoint, TensorSummary};
+use ounce_llm::config::Config;
+use ounce_llm::template::ChatTemplate;
+use ounce_llm::tokenizer::Tokenizer;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Arguments of `ounce inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The model
+    model: String,
+    /// List every tensor
+    #[arg(long)]
+    tensors: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    path: String,
+    format: String,
+    architecture: Option<Architecture>,
+    /// Why the architecture cannot be run, if it cannot.
+    problem: Option<String>,
+    parameters: u64,
+    tensor_count: usize,
+    tensor_bytes: u64,
+    bits_per_weight: f64,
+    types: Vec<TypeRow>,
+    tokenizer: Option<TokenizerRow>,
+    tokenizer_problem: Option<String>,
+    chat_template: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tensors: Option<Vec<TensorRow>>,
+}
+
+#[derive(Serialize)]
+struct Architecture {
+    name: &'static str,
+    layers: usize,
+    hidden: usize,
+    feed_forward: usize,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    vocabulary: usize,
+    context: usize,
+    sliding_window: Option<usize>,
+    experts: Option<usize>,
+    experts_used: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct TypeRow {
+    r#type: String,
+    tensors: usize,
+    parameters: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct TokenizerRow {
+    vocabulary: usize,
+    bos: Option<u32>,
+    eos: Option<u32>,
+    adds_bos: bool,
+}
+
+#[derive(Serialize)]
+struct TensorRow {
+    name: String,
+    shape: Vec<usize>,
+    r#type: String,
+    bytes: u64,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let path = resolve::resolve(&arguments.model)?;
+    let report = inspect(&path, arguments.tensors)?;
+    if arguments.json { output::print_json(&report) } else { output::print(&describe(&report)) }
+}
+
+fn inspect(path: &Path, list: bool) -> Result<Report> {
+    let checkpoint = Checkpoint::open(path).map_err(|error| with_hint(Failure::from(error), path))?;
+    let tensors = checkpoint.tensors();
+    let parameters = tensors.iter().map(elements).sum();
+    let tensor_bytes: u64 = tensors.iter().map(|tensor| tensor.bytes).sum();
+    let (architecture, problem) = match arch::config(&checkpoint) {
+        Ok(config) => (Some(architecture(&config)), None),
+        Err(error) => (None, Some(Failure::from(error).to_string())),
+    };
+    let (format, tokenizer, template) = if path.is_dir() {
+        let template = ChatTemplate::from_folder(path);
+        ("Hugging Face folder".to_owned(), Tokenizer::from_folder(path), template.is_ok_and(|t| t.is_some()))
+    } else {
+        let file = Gguf::open(path)?;
+        let template = ChatTemplate::from_gguf(file.metadata());
+        let format = format!("GGUF version {}", file.version());
+        (format, Tokenizer::from_gguf(file.metadata()), template.is_ok_and(|t| t.is_some()))
+    };
+    let (tokenizer, tokenizer_problem) = match tokenizer {
+        Ok(tokenizer) => (Some(tokenizer), None),
+        Err(error) => (None, Some(Failure::from(error).to_string())),
+    };
+    Ok(Report {
+        path: path.display().to_string(),
+        format,
+        architecture,
+        problem,
+        parameters,
+        tensor_count: tensors.len(),
+        tensor_bytes,
+        bits_per_weight: if parameters == 0 { 0.0 } else { tensor_bytes as f64 * 8.0 / parameters as f64 },
+        types: by_type(&tensors),
+        tokenizer: tokenizer.map(|tokenizer| TokenizerRow {
+            vocabulary: tokenizer.vocab_size(),
+            bos: tokenizer.bos(),
+            eos: tokenizer.eos(),
+            adds_bos: tokenizer.adds_bos(),
+        }),
+        tokenizer_problem,
+        chat_template: template,
+        tensors: list.then(|| tensors.into_iter().map(row).collect()),
+    })
+}
+
+fn architecture(config: &Config) -> Architecture {
+    Architecture {
+        name: config.architecture,
+        layers: config.layers.len(),
+        hidden: config.hidden,
+        feed_forward: config.feed_forward,
+        heads: config.heads,
+        kv_heads: config.kv_heads,
+        head_dim: config.head_dim,
+        vocabulary: config.vocab_size,
+        context: config.context,
+        sliding_window: config.layers.iter().find_map(|layer| layer.window),
+        experts: config.experts.map(|experts| experts.count),
+        experts_used: config.experts.map(|experts| experts.used),
+    }
+}
+
+fn elements(tensor: &TensorSummary) -> u64 {
+    tensor.shape.iter().map(|&n| n as u64).product()
+}
+
+/// Tensors by type, the type with most bytes first.
+fn by_type(tensors: &[TensorSummary]) -> Vec<TypeRow> {
+    let mut rows: BTreeMap<&str, TypeRow> = BTreeMap::new();
+    for tensor in tensors {
+        let row = rows.entry(tensor.ty.as_str()).or_insert_with(|| TypeRow {
+            r#type: tensor.ty.clone(),
+            tensors: 0,
+            parameters: 0,
+            bytes: 0,
+        });
+        row.tensors += 1;
+        row.parameters += elements(tensor);
+        row.bytes += tensor.bytes;
+    }
+    let mut rows: Vec<TypeRow> = rows.into_values().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.bytes));
+    rows
+}
+
+fn row(tensor: TensorSummary) -> TensorRow {
+    TensorRow { name: tensor.name, shape: tensor.shape, r#type: tensor.ty, bytes: tensor.bytes }
+}
+
+fn describe(report: &Report) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, value: String| {
+        let _ = writeln!(text, "{label:<14}{value}");
+    };
+    line("file", format!("{} ({})", report.path, report.format));
+    match (&report.architecture, &report.problem) {
+        (Some(a), _) => describe_architecture(a, &mut line),
+        (None, Some(problem)) => line("architecture", format!("cannot be run: {problem}")),
+        (None, None) => {}
+    }
+    line("parameters", output::count(report.parameters));
+    line(
+        "size",
+        format!(
+            "{} in {} tensors, {:.2} bits per weight",
+            output::bytes(report.tensor_bytes),
+            report.tensor_count,
+            report.bits_per_weight
+        ),
+    );
+    for (index, row) in report.types.iter().enumerate() {
+        line(
+            if index == 0 { "types" } else { "" },
+            format!(
+                "{:<6} {:>4} tensors  {:>15} parameters  {:>9}",
+                row.r#type,
+                row.tensors,
+                output::count(row.parameters),
+                output::bytes(row.bytes)
+            ),
+        );
+    }
+    match (&report.tokenizer, &report.tokenizer_problem) {
+        (Some(t), _) => {
+            let id = |id: Option<u32>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+            let (bos, eos) = (id(t.bos), id(t.eos));
+            let adds = if t.adds_bos { ", put before every text" } else { "" };
+            line(
+                "tokenizer",
+                format!("{} tokens; begin {bos}{adds}; end {eos}", output::count(t.vocabulary as u64)),
+            );
+        }
+        (None, Some(problem)) => line("tokenizer", format!("cannot be used: {problem}")),
+        (None, None) => {}
+    }
+    line("chat template", if report.chat_template { "yes" } else { "none" }.to_owned());
+    for tensor in report.tensors.iter().flatten() {
+        let shape: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
+        let _ = writeln!(
+            text,
+            "{:<40} {:<16} {:<6} {:>10}",
+            tensor.name,
+            shape.join(" x "),
+            tensor.r#type,
+            output::bytes(tensor.bytes)
+        );
+    }
+    text
+}
+
+fn describe_architecture(a: &Architecture, line: &mut impl FnMut(&str, String)) {
+    line("architecture", format!("{}, {} layers of width {}", a.name, a.layers, a.hidden));
+    line("attention", format!("{} heads of {}, {} for keys and values", a.heads, a.head_dim, a.kv_heads));
+    let experts = match (a.experts, a.experts_used) {
+        (Some(count), Some(used)) => format!(", {count} experts of which {used} are used"),
+        _ => String::new(),
+    };
+    line("feed forward", format!("{}{experts}", output::count(a.feed_forward as u64)));
+    let window = a.sliding_window.map_or_else(String::new, |n| format!(", sliding window {n}"));
+    line("context", format!("{} tokens{window}", output::count(a.context as u64)));
+    line("vocabulary", output::count(a.vocabulary as u64));
+}

@@ -1,0 +1,7 @@
+//! The subcommands, one file each.
+
+pub(crate) mod bench;
+pub(crate) mod chat;
+pub(crate) mod inspect;
+pub(crate) mod perplexity;
+pub(crate) mod pull;

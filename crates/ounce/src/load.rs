@@ -1,0 +1,37 @@
+//! Loading a model, with a progress bar.
+
+use crate::failure::{Failure, Result};
+use crate::fetch::progress_bar;
+use ounce_kernels::ThreadPool;
+use ounce_llm::cache::KvType;
+use ounce_llm::model::{LoadProgress, Model};
+use ounce_llm::session::{Session, SessionOptions};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Loads the model at `path` and opens a session with it.
+pub(crate) fn session(path: &Path, threads: usize, context: Option<usize>, kv: KvType) -> Result<Session> {
+    let mut pool = ThreadPool::new(threads);
+    let mut bar = None;
+    let loaded = Model::load(path, &mut pool, &mut |progress| {
+        let LoadProgress::Tensor { done, total } = progress;
+        bar.get_or_insert_with(|| progress_bar("loading", total)).set_position(done);
+    });
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let model = loaded.map_err(|error| with_hint(Failure::from(error), path))?;
+    Ok(Session::new(Arc::new(model), pool, SessionOptions { context, kv })?)
+}
+
+/// Adds what can be done about a model that cannot be loaded.
+pub(crate) fn with_hint(failure: Failure, path: &Path) -> Failure {
+    let shown = path.display();
+    if path.is_dir() {
+        return failure.hint("a Hugging Face folder has config.json, tokenizer.json and *.safetensors");
+    }
+    if path.extension().is_none_or(|extension| extension != "gguf") {
+        return failure.hint(format!("is {shown} a GGUF file?"));
+    }
+    failure.hint(format!("check the file with `ounce inspect {shown}`, or fetch it again"))
+}

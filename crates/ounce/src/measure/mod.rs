@@ -1,0 +1,4 @@
+//! Measuring this machine and this process.
+
+pub(crate) mod bandwidth;
+pub(crate) mod memory;

@@ -1,0 +1,168 @@
+//! `inspect`, `chat`, `perplexity` and `bench` on a tiny model with random weights.
+#![cfg(unix)]
+
+mod common;
+
+use common::{Machine, Ran, model};
+use std::io::Write as _;
+use std::process::Stdio;
+
+/// A machine with the models `a.gguf` (with a chat template) and `b.gguf` (without) and a text.
+fn machine() -> Machine {
+    let machine = Machine::new();
+    model::write(&machine.path("data/a.gguf"), 1, true);
+    model::write(&machine.path("data/b.gguf"), 2, false);
+    let text: String = (0..120).map(|i| format!("the hen in tale {i} ate ham\n \n")).collect();
+    machine.data("text", text);
+    machine
+}
+
+#[test]
+fn inspect_says_what_is_there() {
+    let machine = machine();
+    let json = machine.run(&["inspect", "a.gguf", "--json", "--tensors"]).ok().json();
+    assert_eq!(json["architecture"]["name"], "llama");
+    assert_eq!(json["architecture"]["layers"], 2);
+    assert_eq!(json["architecture"]["context"], model::CONTEXT);
+    assert_eq!(json["tokenizer"]["vocabulary"], model::VOCABULARY);
+    assert_eq!(json["chat_template"], true);
+    assert_eq!(json["bits_per_weight"], 32.0);
+    assert_eq!(json["types"][0]["type"], "F32");
+    assert_eq!(json["tensors"].as_array().unwrap().len(), 20);
+    assert_eq!(json["tensor_count"], 20);
+    let text = machine.run(&["inspect", "b.gguf"]).ok().stdout;
+    assert!(text.contains("32.00 bits per weight") && text.contains("none"), "{text}");
+}
+
+#[test]
+fn an_answer_is_alone_on_stdout_and_depends_on_the_seed_alone() {
+    let machine = machine();
+    let ask = |model: &str, more: &[&str]| {
+        let arguments = [&["chat", model, "-p", "tell", "--max-tokens", "20"], more].concat();
+        machine.run(&arguments).ok()
+    };
+    for name in ["a.gguf", "b.gguf"] {
+        let one = ask(name, &["--seed", "5", "-t", "1"]);
+        assert_eq!(one.stdout, ask(name, &["--seed", "5", "-t", "2"]).stdout);
+        assert_ne!(one.stdout, ask(name, &["--seed", "6"]).stdout);
+        assert!(one.stdout.ends_with('\n'));
+        assert!(one.stderr.contains("tokens/s") && one.stderr.contains("--max-tokens"), "{one:?}");
+        assert_eq!(ask(name, &["--greedy"]).stdout, ask(name, &["--temp", "0", "--seed", "9"]).stdout);
+    }
+    let quiet = ask("a.gguf", &["--greedy", "-q"]);
+    assert!(!quiet.stderr.contains("tokens/s"));
+}
+
+#[test]
+fn a_stop_text_is_not_shown() {
+    let machine = machine();
+    let ask = |more: &[&str]| {
+        let arguments = [&["chat", "b.gguf", "-p", "tell", "--greedy", "--max-tokens", "30"], more].concat();
+        machine.run(&arguments).ok().stdout
+    };
+    let whole = ask(&[]);
+    let letters: Vec<char> = whole.trim_end().chars().collect();
+    assert!(letters.len() > 6, "{whole:?}");
+    let stop: String = letters[3..6].iter().collect();
+    let before = &whole[..whole.find(&stop).unwrap()];
+    assert_eq!(ask(&["--stop", &stop]).trim_end_matches('\n'), before.trim_end_matches('\n'));
+}
+
+#[test]
+fn standard_input_is_the_question() {
+    let machine = machine();
+    let arguments = ["chat", "a.gguf", "--greedy", "--max-tokens", "8"];
+    let mut child = machine
+        .ounce(&arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"tell\nme\n").unwrap();
+    let piped = Ran::from(child.wait_with_output().unwrap()).ok();
+    let asked = machine.run(&[&arguments[..], &["-p", "tell\nme"]].concat()).ok();
+    assert_eq!(piped.stdout, asked.stdout);
+}
+
+#[test]
+fn a_context_that_is_too_small_is_explained() {
+    let machine = machine();
+    let long = "word ".repeat(100);
+    machine.run(&["chat", "a.gguf", "-p", &long, "--ctx", "64"]).fails(1, &["tokens", "64", "--ctx", "256"]);
+    machine.run(&["chat", "a.gguf", "-p", "x", "--ctx", "4096"]).fails(1, &["4096", "256"]);
+    let ran = machine.run(&["chat", "b.gguf", "-p", "tell", "--ctx", "16", "--greedy"]).ok();
+    assert!(
+        ran.stderr.contains("context of 16 tokens is full") || !ran.stderr.contains("stopped"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn perplexity_names_its_protocol() {
+    let machine = machine();
+    let measure =
+        |more: &[&str]| machine.run(&[&["perplexity", "b.gguf", "--text", "text"], more].concat()).ok();
+    let hf = measure(&["--window", "64", "--chunks", "3", "--json"]).json();
+    assert_eq!((hf["protocol"].as_str(), hf["window"].as_u64()), (Some("hf"), Some(64)));
+    assert_eq!((hf["chunks"].as_u64(), hf["tokens"].as_u64()), (Some(3), Some(3 * 63)));
+    assert!(hf["perplexity"].as_f64().unwrap() > 1.0 && hf["standard_error"].as_f64().unwrap() > 0.0);
+    assert!(hf.get("kl").is_none());
+    let llama = ["--protocol", "llama.cpp", "--window", "64"];
+    let json = measure(&[&llama[..], &["--chunks", "3", "--json"]].concat()).json();
+    assert_eq!(json["protocol"], "llama.cpp");
+    assert_eq!(json["tokens"], 3 * 31);
+    let text = measure(&llama).stdout;
+    assert!(text.contains("perplexity") && text.contains("llama.cpp protocol"), "{text}");
+    assert_eq!(
+        measure(&["--window", "64", "-t", "1"]).stdout,
+        measure(&["--window", "64", "-t", "2"]).stdout
+    );
+}
+
+#[test]
+fn a_model_does_not_diverge_from_itself_but_from_another() {
+    let machine = machine();
+    let against = |other: &str| {
+        let arguments =
+            ["perplexity", "b.gguf", "--text", "text", "--window", "64", "--chunks", "2", "--json"];
+        machine.run(&[&arguments[..], &["--against", other]].concat()).ok().json()
+    };
+    let same = against("b.gguf");
+    assert!(same["kl"].as_f64().unwrap() < 1e-9 && same["top1"] == 1.0, "{same}");
+    assert_eq!(same["perplexity"], same["against_perplexity"]);
+    let other = against("a.gguf");
+    assert!(other["kl"].as_f64().unwrap() > 0.01 && other["top1"].as_f64().unwrap() < 1.0, "{other}");
+    assert!(other["kl_max"].as_f64() >= other["kl_p99"].as_f64());
+}
+
+#[test]
+fn texts_and_windows_that_do_not_fit_are_explained() {
+    let machine = machine();
+    machine.data("short", "the hen");
+    machine.data("binary", [0xff, 0xfe]);
+    let measure =
+        |text: &str, more: &[&str]| machine.run(&[&["perplexity", "b.gguf", "--text", text], more].concat());
+    measure("short", &["--window", "64"]).fails(1, &["one window takes 64"]);
+    measure("binary", &["--window", "64"]).fails(1, &["not UTF-8", "byte 0"]);
+    measure("missing", &["--window", "64"]).fails(1, &["cannot read the text missing"]);
+    measure("text", &[]).fails(1, &["2048", "256", "--window"]);
+    measure("text", &["--window", "1"]).fails(1, &["nothing to predict"]);
+}
+
+#[test]
+fn bench_fills_its_fields() {
+    let machine = machine();
+    let arguments = ["bench", "a.gguf", "-p", "40", "-n", "10", "-r", "2", "-t", "2"];
+    let json = machine.run(&[&arguments[..], &["--json"]].concat()).ok().json();
+    for field in ["prefill_tokens_per_s", "decode_tokens_per_s", "bandwidth_share"] {
+        assert!(json[field].as_f64().unwrap() > 0.0, "{field} in {json}");
+    }
+    assert_eq!(json["threads"], 2);
+    if cfg!(target_os = "linux") {
+        assert!(json["peak_rss_bytes"].as_u64().unwrap() > 1 << 20);
+    }
+    assert!(machine.run(&arguments).ok().stdout.contains("tokens/s"));
+    machine.run(&["bench", "a.gguf", "-p", "0", "-n", "0"]).fails(2, &["nothing to measure"]);
+    machine.run(&["bench", "a.gguf", "-p", "1000"]).fails(1, &["1000", "-p"]);
+}
