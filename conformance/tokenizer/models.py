@@ -25,7 +25,12 @@ def make(out, folder):
         meta = fields(path)
         tokens, types = meta["tokenizer.ggml.tokens"], meta["tokenizer.ggml.token_type"]
         if meta["tokenizer.ggml.model"] == "llama":
-            pieces = list(zip(tokens, meta["tokenizer.ggml.scores"], types))
+            # Converters to GGUF write the spaces of user-defined tokens as spaces and give them a low score; the model's own files
+            # have U+2581 and 0.
+            user_defined = [k == spm.USER_DEFINED for k in types]
+            tokens = [t.replace(" ", "▁") if u else t for t, u in zip(tokens, user_defined)]
+            scores = [0.0 if u else s for s, u in zip(meta["tokenizer.ggml.scores"], user_defined)]
+            pieces = list(zip(tokens, scores, types))
             prefix = meta.get("tokenizer.ggml.add_space_prefix", True)
             golden[name] = spm.compare(pieces, prefix, name)
             tokenizer = spm.hugging_face(pieces, prefix)

@@ -25,7 +25,7 @@ def generate_merges(pieces):
     for piece, score in scores.items():
         local = [(piece[:i], piece[i:], score) for i in range(1, len(piece)) if piece[:i] in scores and piece[i:] in scores]
         merges += sorted(local, key=lambda m: (ids[m[0]], ids[m[1]]))
-    merges.sort(key=lambda m: -m[2])
+    merges.sort(key=lambda m: (m[2], len(m[0]), len(m[1])), reverse=True)
     return [(a, b) for a, b, _ in merges]
 
 

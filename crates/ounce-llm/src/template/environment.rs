@@ -50,7 +50,7 @@ fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> Result<Strin
     json::write(value, indent.map(|i| i.min(16)), sort)
 }
 
-/// Python's methods, with the two that can multiply their input measured before they run.
+/// Python's methods, with those that can multiply their input measured before they run.
 fn method(state: &mut State<'_, '_>, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, Error> {
     let too_large =
         || Error::new(ErrorKind::InvalidOperation, format!("the result of `{name}` is too large"));
@@ -69,6 +69,22 @@ fn method(state: &mut State<'_, '_>, value: &Value, name: &str, arguments: &[Val
                 bytes =
                     bytes.saturating_add(separator.len()).saturating_add(item.as_str().map_or(32, str::len));
                 if bytes > METHOD_LIMIT {
+                    return Err(too_large());
+                }
+            }
+        }
+        // A width of more than four digits, or one that is a field itself, is no text of a conversation.
+        ("format", Some(text)) => {
+            let mut digits = 0;
+            let mut depth = 0;
+            for c in text.chars() {
+                digits = if c.is_ascii_digit() { digits + 1 } else { 0 };
+                depth = match c {
+                    '{' => depth + 1,
+                    '}' => 0,
+                    _ => depth,
+                };
+                if digits > 4 || depth > 2 || (depth == 2 && c == ':') {
                     return Err(too_large());
                 }
             }

@@ -10,7 +10,7 @@ use super::hugging_face::HuggingFace;
 use super::pieces::{Kind, Pieces, byte_level};
 use super::sentence_piece;
 use super::stream::Joining;
-use super::{Backend, Ends, Tokenizer, TokenizerError};
+use super::{Backend, Ends, Special, Tokenizer, TokenizerError};
 
 /// The parts of tokenizer.json that say how its tokens become text.
 #[derive(Deserialize)]
@@ -77,32 +77,34 @@ impl<'de> Deserialize<'de> for Rule {
 pub(super) fn load(folder: &Path) -> Result<Tokenizer, TokenizerError> {
     let path = folder.join("tokenizer.json");
     let bytes = std::fs::read(&path).map_err(|source| TokenizerError::Io { path: path.clone(), source })?;
-    let wrong = |problem: String| TokenizerError::Json { path: path.clone(), problem };
-    let (backend, pieces, joining) = parse(&bytes).map_err(wrong)?;
+    let mut tokenizer =
+        parse(&bytes).map_err(|problem| TokenizerError::Json { path: path.clone(), problem })?;
     let config = read_json(&folder.join("tokenizer_config.json"))?;
-    let token =
-        |key: &str| config.as_ref().and_then(|c| token_text(c.get(key)?)).and_then(|t| backend.id(&t));
+    let token = |key: &str| {
+        config.as_ref().and_then(|c| token_text(c.get(key)?)).and_then(|t| tokenizer.token_to_id(&t))
+    };
     let (mut bos, mut eos) = (token("bos_token"), token("eos_token"));
-    let mut ends = Ends::default();
+    let known = |id: &u32| (*id as usize) < tokenizer.vocab_size();
+    let mut ends = Vec::new();
     for name in ["generation_config.json", "config.json"] {
         let Some(config) = read_json(&folder.join(name))? else { continue };
-        let known = |id: &u32| (*id as usize) < pieces.len();
         bos = bos.or(ids(&config["bos_token_id"]).find(known));
         eos = eos.or(ids(&config["eos_token_id"]).find(known));
-        ends.0.extend(ids(&config["eos_token_id"]).filter(known));
+        ends.extend(ids(&config["eos_token_id"]).filter(known));
     }
-    ends.add(eos);
-    let around = backend.encode("", false, true)?;
-    let add_bos = bos.filter(|b| around.first() == Some(b));
-    let add_eos = eos.filter(|e| around.len() > usize::from(add_bos.is_some()) && around.last() == Some(e));
-    let backend = Backend::HuggingFace(Box::new(backend));
-    let mut tokenizer = Tokenizer { backend, pieces, joining, bos, eos, add_bos, add_eos, ends };
-    tokenizer.add_well_known_ends();
+    tokenizer.ends.0.extend(ends);
+    tokenizer.ends.add(eos);
+    // What stands around a text, the tokenizer itself knows.
+    let around = tokenizer.encode_document("", Special::AsText)?;
+    tokenizer.add_bos = bos.filter(|b| around.first() == Some(b));
+    let after_bos = usize::from(tokenizer.add_bos.is_some());
+    tokenizer.add_eos = eos.filter(|e| around.get(after_bos..).and_then(<[u32]>::last) == Some(e));
+    (tokenizer.bos, tokenizer.eos) = (bos, eos);
     Ok(tokenizer)
 }
 
 /// Reads a tokenizer.json.
-pub(super) fn parse(json: &[u8]) -> Result<(HuggingFace, Pieces, Joining), String> {
+pub(super) fn parse(json: &[u8]) -> Result<Tokenizer, String> {
     let layout: Layout<'_> = serde_json::from_slice(json).map_err(|e| format!("not a tokenizer: {e}"))?;
     check(&layout)?;
     let joining = joining(layout.decoder.as_ref())?;
@@ -110,7 +112,12 @@ pub(super) fn parse(json: &[u8]) -> Result<(HuggingFace, Pieces, Joining), Strin
     let mut library = tokenizers::Tokenizer::from_bytes(json).map_err(|e| format!("not a tokenizer: {e}"))?;
     // A model's context is the caller's to mind.
     library.with_padding(None).with_truncation(None).map_err(|e| e.to_string())?;
-    Ok((HuggingFace::new(library), pieces, joining))
+    let backend = Backend::HuggingFace(Box::new(HuggingFace::new(library)));
+    let ends = Ends::default();
+    let mut tokenizer =
+        Tokenizer { backend, pieces, joining, bos: None, eos: None, add_bos: None, add_eos: None, ends };
+    tokenizer.add_well_known_ends();
+    Ok(tokenizer)
 }
 
 /// Refuses what the library would panic on, and what no decoder-only model uses.

@@ -102,6 +102,15 @@ impl Tokenizer {
         folder::load(folder)
     }
 
+    /// The tokenizer in the bytes of a `tokenizer.json`, which does not say what begins and ends a text: [`bos`](Self::bos) and
+    /// [`eos`](Self::eos) are none.
+    ///
+    /// # Errors
+    /// As [`from_folder`](Self::from_folder).
+    pub fn from_json(json: &[u8]) -> Result<Tokenizer, TokenizerError> {
+        folder::parse(json).map_err(|problem| TokenizerError::Json { path: "tokenizer.json".into(), problem })
+    }
+
     /// The tokens of `text`, and nothing else: for a part of a text, or one that already holds its first token, as chat templates write it.
     ///
     /// # Errors

@@ -87,11 +87,11 @@ impl SentencePiece {
             ids.entry(Box::from(token.as_str())).or_insert(id);
             match kind {
                 Kind::Control | Kind::Unknown => literals.add(token, id),
+                // Files differ in how they write the spaces of these, and texts too.
                 Kind::UserDefined => {
                     literals.add(token, id);
-                    if token.contains(SPACE) {
-                        literals.add(&token.replace(SPACE, " "), id);
-                    }
+                    literals.add(&token.replace(SPACE, " "), id);
+                    literals.add(&token.replace(' ', "\u{2581}"), id);
                 }
                 Kind::Byte => {
                     if let Some(byte) = byte_of(token) {
