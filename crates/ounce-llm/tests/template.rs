@@ -60,6 +60,11 @@ fn faults_are_told_apart() {
     );
     assert!(matches!(render("\n{{ messages[0].nothing.more }}"), Err(TemplateError::Failed { line: 2, .. })));
     assert!(matches!(render("{{ no_such_function() }}"), Err(TemplateError::Failed { .. })));
+    assert_eq!(
+        render("{{ tools is iterable }}{{ 'a' is iterable }}{{ [] is iterable }}{{ 1 is iterable }}")
+            .unwrap(),
+        "FalseTrueTrueFalse"
+    );
     assert_eq!(render("{{ strftime_now('%Y') | length }}").unwrap(), "4");
 }
 

@@ -112,6 +112,25 @@ fn a_folder_names_its_first_and_last_tokens() {
 }
 
 #[test]
+fn a_post_processor_says_what_stands_around_a_text() {
+    let mut json = json("bpe.tokenizer.json");
+    let special = |id: u32, name: &str| serde_json::json!({"id": name, "ids": [id], "tokens": [name]});
+    json["post_processor"] = serde_json::json!({"type": "Sequence", "processors": [
+        {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true},
+        {"type": "TemplateProcessing",
+         "single": [{"SpecialToken": {"id": "<|im_start|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+                    {"SpecialToken": {"id": "<|im_end|>", "type_id": 0}}],
+         "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+         "special_tokens": {"<|im_start|>": special(1, "<|im_start|>"), "<|im_end|>": special(2, "<|im_end|>")}}]});
+    let tokenizer = Tokenizer::from_json(json.to_string().as_bytes()).unwrap();
+    let hello = tokenizer.encode("Hello", Special::AsText).unwrap();
+    assert_eq!(
+        tokenizer.encode_document("Hello", Special::AsText).unwrap(),
+        [&[1], hello.as_slice(), &[2]].concat()
+    );
+}
+
+#[test]
 fn documents_get_the_tokens_around_them() {
     let base = metadata("bpe.gguf");
     let tokenizer = Tokenizer::from_gguf(&base).unwrap();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ounce_formats::gguf::{Array, Gguf, Metadata, Value};
 use ounce_llm::template::{ChatTemplate, Message};
 use ounce_llm::tokenizer::{Special, Tokenizer};
+use serde_json::Value as Json;
 
 const TEXTS: [&str; 5] =
     ["", "Hello  wörld\n\n <|im_end|>", "▁a\u{0}😀 12345 <s></s><unk>", "aaaa bbb ab ab", " \t\r\n e\u{301}"];
@@ -91,6 +92,77 @@ fn damage(seed: &[u8], snippets: &[&str], chance: &mut Chance) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Changes the value at a random place of a JSON document.
+fn damage_node(node: &mut Json, chance: &mut Chance) {
+    let inner: Vec<&mut Json> = match node {
+        Json::Array(list) => list.iter_mut().collect(),
+        Json::Object(map) => map.values_mut().collect(),
+        _ => Vec::new(),
+    };
+    let deeper = chance.below(inner.len());
+    if chance.below(5) > 0
+        && let Some(inner) = inner.into_iter().nth(deeper)
+    {
+        return damage_node(inner, chance);
+    }
+    let parts = [
+        "Sequence",
+        "Metaspace",
+        "ByteLevel",
+        "Split",
+        "Digits",
+        "Punctuation",
+        "Strip",
+        "Replace",
+        "Prepend",
+        "Lowercase",
+        "NFKC",
+        "TemplateProcessing",
+        "Whitespace",
+        "BertNormalizer",
+        "Precompiled",
+        "",
+        " ",
+        "a",
+        "ab",
+        "b",
+        "▁",
+        "<s>",
+        "(a*)*b",
+        "[",
+        "Removed",
+        "MergedWithPrevious",
+        "always",
+        "B",
+        "\u{0}",
+    ];
+    match node {
+        Json::Array(list) if chance.below(3) == 0 => {
+            if let Some(item) = list.get(chance.below(list.len())).cloned() {
+                list.insert(0, item);
+            }
+        }
+        Json::Array(list) if !list.is_empty() => drop(list.remove(chance.below(list.len()))),
+        Json::Object(map) if !map.is_empty() => {
+            let key = map.keys().nth(chance.below(map.len())).cloned().unwrap();
+            let value = map.remove(&key).unwrap();
+            if chance.below(2) == 0 {
+                map.insert((*chance.pick(&parts)).to_owned(), value);
+            }
+        }
+        Json::Bool(b) if chance.below(4) > 0 => *b = !*b,
+        other => {
+            let numbers = [0u64, 1, 2, 7, 9, 10, 11, 500, 40_000, u64::from(u32::MAX), u64::MAX];
+            *other = match chance.below(5) {
+                0 => Json::Null,
+                1 => Json::from(*chance.pick(&numbers)),
+                2 => Json::from(0.5),
+                _ => Json::from(*chance.pick(&parts)),
+            }
+        }
+    }
 }
 
 const TINY: &str = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{"id":0,"content":"<s>","single_word":false,"lstrip":false,
@@ -179,7 +251,16 @@ fn damaged_tokenizer_json() {
     }
     run("tokenizer.json", |chance| {
         let seed = chance.pick(&seeds).clone();
-        match Tokenizer::from_json(&damage(seed.as_bytes(), &snippets, chance)) {
+        let json = if chance.below(2) == 0 {
+            damage(seed.as_bytes(), &snippets, chance)
+        } else {
+            let mut document: Json = serde_json::from_str(&seed).unwrap();
+            for _ in 0..=chance.below(3) {
+                damage_node(&mut document, chance);
+            }
+            serde_json::to_vec(&document).unwrap()
+        };
+        match Tokenizer::from_json(&json) {
             Ok(tokenizer) => {
                 exercise(&tokenizer, chance);
                 true
@@ -292,8 +373,7 @@ fn damaged_metadata() {
 
 #[test]
 fn damaged_templates() {
-    let golden: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(golden("templates.json")).unwrap()).unwrap();
+    let golden: Json = serde_json::from_slice(&std::fs::read(golden("templates.json")).unwrap()).unwrap();
     let seeds: Vec<String> =
         golden["templates"].as_object().unwrap().values().map(|t| t.as_str().unwrap().to_owned()).collect();
     let snippets = [

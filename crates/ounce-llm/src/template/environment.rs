@@ -4,7 +4,7 @@
 //! functions `raise_exception`, `strftime_now` and `tojson`.
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value};
+use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State};
 
 use super::{json, time};
@@ -34,6 +34,10 @@ pub(super) fn new() -> Result<Environment<'static>, Error> {
     });
     environment.add_function("strftime_now", |format: String| time::strftime(&format, time::now()));
     environment.add_filter("tojson", tojson);
+    // In Python None cannot be iterated; templates tell by it whether there are tools.
+    environment.add_test("iterable", |value: &Value| {
+        value.kind() == ValueKind::String || (!value.is_none() && value.try_iter().is_ok())
+    });
     Ok(environment)
 }
 

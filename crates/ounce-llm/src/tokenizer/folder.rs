@@ -10,7 +10,7 @@ use super::hugging_face::HuggingFace;
 use super::pieces::{Kind, Pieces, byte_level};
 use super::sentence_piece;
 use super::stream::Joining;
-use super::{Backend, Ends, Special, Tokenizer, TokenizerError};
+use super::{Around, Backend, Ends, Tokenizer, TokenizerError};
 
 /// The parts of tokenizer.json that say how its tokens become text.
 #[derive(Deserialize)]
@@ -94,11 +94,6 @@ pub(super) fn load(folder: &Path) -> Result<Tokenizer, TokenizerError> {
     }
     tokenizer.ends.0.extend(ends);
     tokenizer.ends.add(eos);
-    // What stands around a text, the tokenizer itself knows.
-    let around = tokenizer.encode_document("", Special::AsText)?;
-    tokenizer.add_bos = bos.filter(|b| around.first() == Some(b));
-    let after_bos = usize::from(tokenizer.add_bos.is_some());
-    tokenizer.add_eos = eos.filter(|e| around.get(after_bos..).and_then(<[u32]>::last) == Some(e));
     (tokenizer.bos, tokenizer.eos) = (bos, eos);
     Ok(tokenizer)
 }
@@ -109,13 +104,17 @@ pub(super) fn parse(json: &[u8]) -> Result<Tokenizer, String> {
     check(&layout)?;
     let joining = joining(layout.decoder.as_ref())?;
     let pieces = pieces(&layout, joining)?;
+    let mut around = Around::default();
+    if let Some(post_processor) = &layout.post_processor {
+        find_around(post_processor, pieces.len(), &mut around)?;
+    }
     let mut library = tokenizers::Tokenizer::from_bytes(json).map_err(|e| format!("not a tokenizer: {e}"))?;
-    // A model's context is the caller's to mind.
+    // A model's context is the caller's to mind, and what stands around a text is known from here on.
     library.with_padding(None).with_truncation(None).map_err(|e| e.to_string())?;
+    library.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
     let backend = Backend::HuggingFace(Box::new(HuggingFace::new(library)));
     let ends = Ends::default();
-    let mut tokenizer =
-        Tokenizer { backend, pieces, joining, bos: None, eos: None, add_bos: None, add_eos: None, ends };
+    let mut tokenizer = Tokenizer { backend, pieces, joining, bos: None, eos: None, around, ends };
     tokenizer.add_well_known_ends();
     Ok(tokenizer)
 }
@@ -196,6 +195,30 @@ fn check_part(key: &str, part: &Value) -> Result<(), String> {
     for inner in ["normalizers", "pretokenizers", "processors"] {
         for part in part[inner].as_array().into_iter().flatten() {
             check_part(key, part)?;
+        }
+    }
+    Ok(())
+}
+
+/// The tokens that a post-processor puts before and after a text.
+fn find_around(processor: &Value, tokens: usize, around: &mut Around) -> Result<(), String> {
+    for inner in processor["processors"].as_array().into_iter().flatten() {
+        find_around(inner, tokens, around)?;
+    }
+    let mut side = &mut around.before;
+    for piece in processor["single"].as_array().into_iter().flatten() {
+        if piece["Sequence"].is_object() {
+            side = &mut around.after;
+            continue;
+        }
+        let name = piece["SpecialToken"]["id"]
+            .as_str()
+            .ok_or("post_processor.single: expected SpecialToken or Sequence")?;
+        for id in ids(&processor["special_tokens"][name]["ids"]) {
+            if id as usize >= tokens {
+                return Err(format!("post_processor: id {id} of `{name}` is not in the vocabulary"));
+            }
+            side.push(id);
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use super::hugging_face::HuggingFace;
 use super::pieces::{Kind, Pieces, byte_level};
 use super::sentence_piece::{self, SentencePiece, Settings};
 use super::stream::Joining;
-use super::{Backend, Ends, Tokenizer, TokenizerError, pre_tokenizer};
+use super::{Around, Backend, Ends, Tokenizer, TokenizerError, pre_tokenizer};
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const SCORES: &str = "tokenizer.ggml.scores";
@@ -68,16 +68,11 @@ pub(super) fn load(metadata: &Metadata) -> Result<Tokenizer, TokenizerError> {
     }
     let add_bos = metadata.bool("tokenizer.ggml.add_bos_token")?.unwrap_or(add_bos);
     let add_eos = metadata.bool("tokenizer.ggml.add_eos_token")?.unwrap_or(false);
-    let mut tokenizer = Tokenizer {
-        backend,
-        pieces,
-        joining,
-        bos,
-        eos,
-        add_bos: bos.filter(|_| add_bos),
-        add_eos: eos.filter(|_| add_eos),
-        ends,
+    let around = Around {
+        before: bos.filter(|_| add_bos).into_iter().collect(),
+        after: eos.filter(|_| add_eos).into_iter().collect(),
     };
+    let mut tokenizer = Tokenizer { backend, pieces, joining, bos, eos, around, ends };
     tokenizer.add_well_known_ends();
     Ok(tokenizer)
 }

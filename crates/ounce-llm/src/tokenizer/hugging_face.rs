@@ -63,13 +63,8 @@ impl HuggingFace {
         self.library.token_to_id(token)
     }
 
-    /// Whether the tokenizer itself says what stands around a text.
-    pub(crate) fn has_post_processor(&self) -> bool {
-        self.library.get_post_processor().is_some()
-    }
-
-    /// The tokens of `text`, with what the post-processor adds around them if `complete`.
-    pub(crate) fn encode(&self, text: &str, parse: bool, complete: bool) -> Result<Vec<u32>, TokenizerError> {
+    /// The tokens of `text`.
+    pub(crate) fn encode(&self, text: &str, parse: bool) -> Result<Vec<u32>, TokenizerError> {
         let encode = || {
             let added = if parse { self.library.get_added_vocabulary() } else { &self.without_special };
             let mut words = added.extract_and_normalize(self.library.get_normalizer(), text);
@@ -78,7 +73,6 @@ impl HuggingFace {
             }
             words.tokenize(|word| self.library.get_model().tokenize(word.get()))?;
             let encoding = words.into_encoding(None, 0, OffsetType::None)?;
-            let encoding = if complete { self.library.post_process(encoding, None, true)? } else { encoding };
             Ok(encoding.get_ids().to_vec())
         };
         encode().map_err(|e: tokenizers::Error| TokenizerError::Encode(e.to_string()))

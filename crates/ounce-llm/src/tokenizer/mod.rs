@@ -43,14 +43,21 @@ pub struct Tokenizer {
     joining: Joining,
     bos: Option<u32>,
     eos: Option<u32>,
-    add_bos: Option<u32>,
-    add_eos: Option<u32>,
+    /// What stands before and after a whole text.
+    around: Around,
     ends: Ends,
 }
 
 enum Backend {
     HuggingFace(Box<HuggingFace>),
     SentencePiece(SentencePiece),
+}
+
+/// The tokens that stand before and after a whole text.
+#[derive(Default)]
+struct Around {
+    before: Vec<u32>,
+    after: Vec<u32>,
 }
 
 /// The tokens after which a model has said what it had to say.
@@ -117,7 +124,7 @@ impl Tokenizer {
     /// If the vocabulary cannot express the text, which byte-level and byte-fallback vocabularies always can.
     pub fn encode(&self, text: &str, special: Special) -> Result<Vec<u32>, TokenizerError> {
         match &self.backend {
-            Backend::HuggingFace(library) => library.encode(text, special == Special::Parse, false),
+            Backend::HuggingFace(library) => library.encode(text, special == Special::Parse),
             Backend::SentencePiece(model) => {
                 let mut ids = Vec::with_capacity(text.len() / 3);
                 model.encode(text, special == Special::Parse, &mut ids);
@@ -131,16 +138,9 @@ impl Tokenizer {
     /// # Errors
     /// As [`encode`](Self::encode).
     pub fn encode_document(&self, text: &str, special: Special) -> Result<Vec<u32>, TokenizerError> {
-        if let Backend::HuggingFace(library) = &self.backend
-            && library.has_post_processor()
-        {
-            return library.encode(text, special == Special::Parse, true);
-        }
-        let mut ids = self.encode(text, special)?;
-        if let Some(bos) = self.add_bos {
-            ids.insert(0, bos);
-        }
-        ids.extend(self.add_eos);
+        let mut ids = self.around.before.clone();
+        ids.extend(self.encode(text, special)?);
+        ids.extend(&self.around.after);
         Ok(ids)
     }
 
@@ -200,7 +200,7 @@ impl Tokenizer {
 
     /// Whether [`encode_document`](Self::encode_document) puts [`bos`](Self::bos) before the text.
     pub fn adds_bos(&self) -> bool {
-        self.add_bos.is_some()
+        self.bos.is_some_and(|bos| self.around.before.contains(&bos))
     }
 
     /// Whether the model has finished with this token: end of text, of turn, or of message.
