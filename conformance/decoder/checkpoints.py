@@ -23,7 +23,7 @@ from transformers.models.mistral import MistralConfig
 from transformers.models.mixtral import MixtralConfig
 from transformers.models.qwen2 import Qwen2Config
 
-from to_gguf import write_gguf
+from to_gguf import MERGE, vocabulary, write_gguf
 
 OUT = Path(__file__).resolve().parents[2] / "crates/ounce-llm/tests/golden/decoder"
 VOCAB, TOKENS = 61, 23
@@ -125,10 +125,12 @@ def reference(folder, tokens, dtype):
 
 
 def tokenizer():
-    vocab = {chr(0x21 + i): i for i in range(VOCAB)}
-    model = {"type": "BPE", "vocab": vocab, "merges": [], "byte_fallback": False, "fuse_unk": False}
-    empty = ["truncation", "padding", "normalizer", "pre_tokenizer", "post_processor", "decoder"]
-    return {"version": "1.0", "added_tokens": [], "model": model} | {key: None for key in empty}
+    """Byte-level BPE with one merge; as far as this decoder is concerned a vocabulary of the right size."""
+    vocab = {token: i for i, token in enumerate(vocabulary(VOCAB))}
+    model = {"type": "BPE", "vocab": vocab, "merges": [MERGE], "byte_fallback": False, "fuse_unk": False}
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    empty = ["truncation", "padding", "normalizer", "post_processor"]
+    return {"version": "1.0", "added_tokens": [], "model": model, "pre_tokenizer": level, "decoder": level} | {key: None for key in empty}
 
 
 def expected(folder, tokens, logits):

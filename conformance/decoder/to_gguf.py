@@ -119,11 +119,18 @@ def write_gguf(source, target, pattern=None, merge_experts=True, types=None):
     return rounded
 
 
+MERGE = "! a"
+
+
+def vocabulary(size):
+    return [chr(0x21 + i) for i in range(size - 2)] + ["a", "!a"]
+
+
 def write_tokenizer(writer, vocab_size):
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list([chr(0x21 + i) for i in range(vocab_size)])
+    writer.add_token_list(vocabulary(vocab_size))
     writer.add_token_types([gguf.TokenType.NORMAL] * vocab_size)
-    writer.add_token_merges([])
+    writer.add_token_merges([MERGE])
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(1)
