@@ -1,6 +1,7 @@
 //! Damaged tokenizers and templates: each is refused or works; none panics, hangs, or takes memory without end.
 //!
 //! OUNCE_FUZZ_ITERATIONS sets how many are made of each kind.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::path::Path;
 use std::time::{Duration, Instant};

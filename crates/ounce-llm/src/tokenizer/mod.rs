@@ -2,7 +2,7 @@
 //!
 //! A tokenizer comes from the metadata of a GGUF file ([`Tokenizer::from_gguf`]) or from the `tokenizer.json` of a Hugging Face folder
 //! ([`Tokenizer::from_folder`]); its tokens are those of Hugging Face, id by id. Byte-level BPE and every tokenizer.json run on the `tokenizers` library, SentencePiece
-//! vocabularies of GGUF files on an own implementation ([`sentence_piece`]) that needs no list of merges. Decoding is own code for all
+//! vocabularies of GGUF files on an own implementation that needs no list of merges. Decoding is own code for all
 //! ([`StreamDecoder`]).
 
 mod error;
