@@ -13,7 +13,8 @@ fn main() {
     let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
     let threads = numbers.first().copied().unwrap_or_else(ounce_kernels::available_threads);
     let (rows, cols) = (numbers.get(1).copied().unwrap_or(49152), numbers.get(2).copied().unwrap_or(576));
-    for kernels in Kernels::available() {
+    {
+        let kernels = Kernels::detect();
         println!("{} kernels, {threads} threads, {rows} x {cols}", kernels.name());
         let mut pool = ThreadPool::with_kernels(threads, kernels);
         let matrices = [

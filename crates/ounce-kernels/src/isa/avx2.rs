@@ -120,6 +120,11 @@ unsafe impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        // SAFETY: as in `splat`; a prefetch of an invalid address does nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[inline(always)]
     fn sum(self, a: __m256) -> f32 {
         // SAFETY: as in `splat`.
         unsafe {
@@ -141,6 +146,8 @@ unsafe impl Simd for Avx2 {
 
 /// Vectors of 8 rows in a tile.
 const HALVES: usize = TILE_ROWS / 8;
+/// How far ahead of the block at hand weights are fetched.
+const PREFETCH_BYTES: usize = 4096;
 /// The most rows of activations of one call.
 const TOKENS: usize = 4;
 
@@ -178,7 +185,9 @@ impl Block {
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn broadcast(&self, token: usize, quad: usize) -> __m256i {
         // SAFETY: inside the token's row, as the caller promises.
-        unsafe { _mm256_set1_epi32(self.x.add(token * self.x_stride + 4 * quad).cast::<i32>().read_unaligned()) }
+        unsafe {
+            _mm256_set1_epi32(self.x.add(token * self.x_stride + 4 * quad).cast::<i32>().read_unaligned())
+        }
     }
 }
 
@@ -231,10 +240,19 @@ unsafe fn nibble_block<const T: usize, const H: usize, const SPLIT: bool>(block:
     for run in 0..4 {
         // SAFETY: 4 runs; low nibbles hold quad `run`, high ones quad `run + 4`.
         unsafe {
-            let stored: [__m256i; H] = std::array::from_fn(#[inline(always)] |h| block.load(run, h));
-            let quants = stored.map(#[inline(always)] |q| _mm256_and_si256(q, mask));
+            let stored: [__m256i; H] = std::array::from_fn(
+                #[inline(always)]
+                |h| block.load(run, h),
+            );
+            let quants = stored.map(
+                #[inline(always)]
+                |q| _mm256_and_si256(q, mask),
+            );
             multiply_add(&mut low, quants, block, run);
-            let quants = stored.map(#[inline(always)] |q| _mm256_and_si256(_mm256_srli_epi16::<4>(q), mask));
+            let quants = stored.map(
+                #[inline(always)]
+                |q| _mm256_and_si256(_mm256_srli_epi16::<4>(q), mask),
+            );
             multiply_add(if SPLIT { &mut high } else { &mut low }, quants, block, run + 4);
         }
     }
@@ -253,13 +271,20 @@ unsafe fn nibble_block<const T: usize, const H: usize, const SPLIT: bool>(block:
 /// The block has 512 bytes of quants and 32 columns of `T` tokens.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn add_narrow_half<const T: usize, const H: usize>(total: &mut Sums<T, H>, block: &Block, first: usize) {
+unsafe fn add_narrow_half<const T: usize, const H: usize>(
+    total: &mut Sums<T, H>,
+    block: &Block,
+    first: usize,
+) {
     for pair in 0..2 {
         let mut sums = [[_mm256_setzero_si256(); T]; H];
         for quad in first + 2 * pair..first + 2 * pair + 2 {
             // SAFETY: 8 runs, one a quad.
             unsafe {
-                let quants: [__m256i; H] = std::array::from_fn(#[inline(always)] |h| block.load(quad, h));
+                let quants: [__m256i; H] = std::array::from_fn(
+                    #[inline(always)]
+                    |h| block.load(quad, h),
+                );
                 multiply_add(&mut sums, quants, block, quad);
             }
         }
@@ -330,7 +355,8 @@ fn rows_product<const KIND: u8, const SPLIT: bool, const T: usize, const H: usiz
 ) {
     let blocks = x.cols / BLOCK;
     let groups = if SPLIT { 2 } else { 1 };
-    let (unit_blocks, header, block_bytes) = (tile.unit_blocks(), tile.header_bytes(), tile.bytes.block_bytes());
+    let (unit_blocks, header, block_bytes) =
+        (tile.unit_blocks(), tile.header_bytes(), tile.bytes.block_bytes());
     let zero = match tile.bytes {
         Bytes::Nibbles { zero } | Bytes::Narrow { zero } => -f32::from(zero),
         Bytes::Wide => 0.0,
@@ -344,19 +370,31 @@ fn rows_product<const KIND: u8, const SPLIT: bool, const T: usize, const H: usiz
         // inside every row of `x`, and `x` has a scale and sums for each of its blocks.
         unsafe {
             let halves = |from: *const u8, group: usize| -> [__m256; H] {
-                std::array::from_fn(#[inline(always)] |h| {
-                    let from = from.add(group * 2 * TILE_ROWS + (first_half + h) * 16);
-                    _mm256_cvtph_ps(_mm_loadu_si128(from.cast()))
-                })
+                std::array::from_fn(
+                    #[inline(always)]
+                    |h| {
+                        let from = from.add(group * 2 * TILE_ROWS + (first_half + h) * 16);
+                        _mm256_cvtph_ps(_mm_loadu_si128(from.cast()))
+                    },
+                )
             };
             let unit = at;
             at = at.add(header * (1 + usize::from(tile.mins)) + first_half * 32);
             for _ in 0..unit_blocks {
+                if T == 1 {
+                    // One token reads every weight once: ask for those that come next.
+                    for line in 0..block_bytes / 64 + 1 {
+                        _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(PREFETCH_BYTES + line * 64).cast());
+                    }
+                }
                 let block = Block { quants: at, x: x.quants.as_ptr().add(index * BLOCK), x_stride: x.cols };
                 let sums = block_sums::<KIND, SPLIT, T, H>(&block);
                 for (g, sums) in sums.iter().enumerate().take(groups) {
                     let scales = halves(unit, g);
-                    let mut shifts = scales.map(#[inline(always)] |s| _mm256_mul_ps(s, _mm256_set1_ps(zero)));
+                    let mut shifts = scales.map(
+                        #[inline(always)]
+                        |s| _mm256_mul_ps(s, _mm256_set1_ps(zero)),
+                    );
                     if tile.mins {
                         for (shift, min) in shifts.iter_mut().zip(halves(unit.add(header), g)) {
                             *shift = _mm256_add_ps(*shift, min);
@@ -366,7 +404,8 @@ fn rows_product<const KIND: u8, const SPLIT: bool, const T: usize, const H: usiz
                         let x_scale = _mm256_broadcast_ss(&*x.scales.as_ptr().add(t * blocks + index));
                         for h in 0..H {
                             let dot = _mm256_cvtepi32_ps(sums[h][t]);
-                            totals[h][t] = _mm256_fmadd_ps(_mm256_mul_ps(scales[h], x_scale), dot, totals[h][t]);
+                            totals[h][t] =
+                                _mm256_fmadd_ps(_mm256_mul_ps(scales[h], x_scale), dot, totals[h][t]);
                         }
                         if shifted {
                             let x_sum = _mm256_broadcast_ss(if SPLIT {
@@ -407,7 +446,9 @@ fn tile_product<const KIND: u8, const SPLIT: bool, const T: usize>(
     assert!(tile.is_consistent() && x.cols == tile.cols && x.quants.len() == T * x.cols);
     assert!(out.len() == T * TILE_ROWS);
     let blocks = x.cols / BLOCK;
-    assert!(x.scales.len() == T * blocks && x.sums.len() == T * blocks && x.half_sums.len() == 2 * T * blocks);
+    assert!(
+        x.scales.len() == T * blocks && x.sums.len() == T * blocks && x.half_sums.len() == 2 * T * blocks
+    );
     if T == 1 {
         rows_product::<KIND, SPLIT, T, HALVES>(tile, x, 0, out);
     } else {
@@ -418,7 +459,11 @@ fn tile_product<const KIND: u8, const SPLIT: bool, const T: usize>(
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn tile_tokens<const KIND: u8, const SPLIT: bool>(tile: &PackedTile<'_>, x: &QuantizedView<'_>, out: &mut [f32]) {
+fn tile_tokens<const KIND: u8, const SPLIT: bool>(
+    tile: &PackedTile<'_>,
+    x: &QuantizedView<'_>,
+    out: &mut [f32],
+) {
     match x.quants.len() / x.cols {
         1 => tile_product::<KIND, SPLIT, 1>(tile, x, out),
         2 => tile_product::<KIND, SPLIT, 2>(tile, x, out),

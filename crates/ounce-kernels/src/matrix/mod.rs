@@ -1,10 +1,12 @@
 //! Weight matrices in the layouts that the kernels read.
 
+mod arena;
 mod float;
 mod packed;
 
 use std::fmt;
 
+pub(crate) use arena::Arena;
 pub(crate) use float::FloatMatrix;
 pub(crate) use packed::PackedMatrix;
 

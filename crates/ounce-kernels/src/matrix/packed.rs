@@ -1,20 +1,11 @@
 //! Integer matrices in tiles of 16 rows; the layout of a tile is described in [`crate::isa`]'s `tile` module.
 
+use super::arena::Region;
 use super::{MatrixError, PackSpec, QuantRow, Quants};
 use crate::Team;
 use crate::isa::{Bytes, PackedTile, TILE_ROWS};
 use crate::pool::SharedMut;
 use crate::quantize::BLOCK;
-
-/// 64 bytes on a cache line of their own.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
-
-// SAFETY: an array of bytes without padding; all bit patterns are values.
-unsafe impl bytemuck::Zeroable for Line {}
-// SAFETY: as above.
-unsafe impl bytemuck::Pod for Line {}
 
 /// A quantized matrix in tiles of 16 rows. The last tile is filled up with rows of zeros.
 pub(crate) struct PackedMatrix {
@@ -24,7 +15,7 @@ pub(crate) struct PackedMatrix {
     bytes: Bytes,
     mins: bool,
     tile_bytes: usize,
-    data: Vec<Line>,
+    data: Region,
     /// `[tiles]`
     multipliers: Vec<f32>,
 }
@@ -53,12 +44,12 @@ impl PackedMatrix {
         let tile_bytes = cols / (shape.unit_blocks() * BLOCK) * shape.unit_bytes();
         let total = tiles
             .checked_mul(tile_bytes)
-            .filter(|&total| total <= isize::MAX as usize - 64)
+            .filter(|&total| total <= isize::MAX as usize / 2)
             .ok_or(MatrixError::Size { shape: [rows, cols], expected: None, found: 0 })?;
-        let mut data = vec![Line([0; 64]); total.div_ceil(64)];
+        let mut data = team.arena().take(total);
         let mut multipliers = vec![1.0; tiles];
         {
-            let bytes_of = SharedMut::new(&mut bytemuck::cast_slice_mut::<Line, u8>(&mut data)[..total]);
+            let bytes_of = SharedMut::new(data.bytes_mut());
             let multiplier_of = SharedMut::new(&mut multipliers);
             let chunks = tiles.min(team.threads() * 16);
             team.run(chunks, |chunk, _| {
@@ -84,7 +75,7 @@ impl PackedMatrix {
     /// The 16 rows from `16 * index`.
     pub(crate) fn tile(&self, index: usize) -> PackedTile<'_> {
         PackedTile {
-            data: &bytemuck::cast_slice::<Line, u8>(&self.data)[index * self.tile_bytes..][..self.tile_bytes],
+            data: &self.data.bytes()[index * self.tile_bytes..][..self.tile_bytes],
             cols: self.cols,
             group: self.group,
             bytes: self.bytes,

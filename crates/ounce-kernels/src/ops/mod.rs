@@ -11,7 +11,7 @@ mod rope;
 
 pub use attention::{Attention, KvLayer, KvType, attention};
 pub use elementwise::{add, norm, norm_add, norm_in_place, softmax};
-pub use project::{Input, Output, project, project_gated};
+pub use project::{Input, MAX_OUTPUTS, Output, project, project_gated};
 pub use rope::{RopeStyle, rope};
 
 /// A normalisation of the rows of a matrix.

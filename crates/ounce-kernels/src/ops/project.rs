@@ -67,21 +67,26 @@ struct Target<'a> {
     first_tile: usize,
 }
 
-/// Several products of the same input in one parallel step, for instance queries, keys and values.
+/// The most products of one call of [`project`].
+pub const MAX_OUTPUTS: usize = 4;
+
+/// Several products (at most [`MAX_OUTPUTS`]) of the same input in one parallel step, for instance queries, keys and values.
 ///
 /// # Panics
-/// If a shape does not fit: `x` not a multiple of the columns, matrices of different columns, `out` or `bias` of a wrong length.
+/// If a shape does not fit: `x` not a multiple of the columns, matrices of different columns, `out` or `bias` of a wrong length; or
+/// if there are too many outputs.
 pub fn project(team: &mut Team<'_>, input: Input<'_>, outputs: &mut [Output<'_>]) {
     let Some(first) = outputs.first() else { return };
     let d = first.weight.cols();
     let n = input.x.len() / d.max(1);
     let mut first_tile = 0;
-    let mut targets = Vec::with_capacity(outputs.len());
-    for output in outputs {
+    assert!(outputs.len() <= MAX_OUTPUTS);
+    let mut targets = [const { None }; MAX_OUTPUTS];
+    for (output, target) in outputs.iter_mut().zip(&mut targets) {
         let rows = output.weight.rows();
         assert!(output.weight.cols() == d && output.out.len() == n * rows);
         assert!(output.bias.is_none_or(|bias| bias.len() == rows));
-        targets.push(Target {
+        *target = Some(Target {
             weight: output.weight,
             up: None,
             bias: output.bias,
@@ -118,7 +123,7 @@ pub fn project_gated(
         add: false,
         first_tile: 0,
     };
-    run(team, input, d, &[target], rows.div_ceil(TILE_ROWS));
+    run(team, input, d, &[Some(target)], rows.div_ceil(TILE_ROWS));
 }
 
 /// The input as the kernels read it.
@@ -130,13 +135,14 @@ struct Prepared<'a> {
     d: usize,
 }
 
-fn run(team: &mut Team<'_>, input: Input<'_>, d: usize, targets: &[Target<'_>], tiles: usize) {
+fn run(team: &mut Team<'_>, input: Input<'_>, d: usize, targets: &[Option<Target<'_>>], tiles: usize) {
     if d == 0 || input.x.is_empty() {
         return;
     }
     assert!(input.x.len().is_multiple_of(d));
     let n = input.x.len() / d;
-    let quantize = targets.iter().any(|t| t.weight.is_packed() || t.up.is_some_and(Matrix::is_packed));
+    let quantize =
+        targets.iter().flatten().any(|t| t.weight.is_packed() || t.up.is_some_and(Matrix::is_packed));
     let kernels = team.kernels();
     let chunks = team.chunks_for(tiles);
     let tiles_of = |chunk: usize| tiles * chunk / chunks..tiles * (chunk + 1) / chunks;
@@ -151,7 +157,7 @@ fn run(team: &mut Team<'_>, input: Input<'_>, d: usize, targets: &[Target<'_>], 
             let Buffers { rows, quantized, panel, .. } = buffers;
             let x = if input.norm.is_some() { &rows[..d] } else { input.x };
             let prepared = Prepared { rows: x, quantized, n, d };
-            tiles_of(chunk).for_each(|tile| run_tile(kernels, &prepared, targets, tile, panel));
+            tiles_of(chunk).for_each(|tile| run_tile::<1>(kernels, &prepared, targets, tile, panel));
         });
     } else {
         let mut common = team.take_common();
@@ -159,7 +165,8 @@ fn run(team: &mut Team<'_>, input: Input<'_>, d: usize, targets: &[Target<'_>], 
         let x = if input.norm.is_some() { &common.rows[..n * d] } else { input.x };
         let prepared = Prepared { rows: x, quantized: &common.quantized, n, d };
         team.run_with_buffers(chunks, |chunk, buffers| {
-            tiles_of(chunk).for_each(|tile| run_tile(kernels, &prepared, targets, tile, &mut buffers.panel));
+            tiles_of(chunk)
+                .for_each(|tile| run_tile::<STEP>(kernels, &prepared, targets, tile, &mut buffers.panel));
         });
         team.put_common(common);
     }
@@ -229,9 +236,17 @@ fn prepare_all(team: &mut Team<'_>, input: Input<'_>, d: usize, quantize: bool, 
 /// The most tokens whose results are held before they are written out.
 const STEP: usize = 12;
 
-/// One tile of 16 rows of one target, for all tokens.
-fn run_tile(kernels: Kernels, x: &Prepared<'_>, targets: &[Target<'_>], tile: usize, panels: &mut Vec<f32>) {
-    let Some(target) = targets.iter().rev().find(|target| target.first_tile <= tile) else { return };
+/// One tile of 16 rows of one target, for all tokens, `N` of them at a time.
+fn run_tile<const N: usize>(
+    kernels: Kernels,
+    x: &Prepared<'_>,
+    targets: &[Option<Target<'_>>],
+    tile: usize,
+    panels: &mut Vec<f32>,
+) {
+    let Some(target) = targets.iter().rev().flatten().find(|target| target.first_tile <= tile) else {
+        return;
+    };
     let tile = tile - target.first_tile;
     let rows = target.weight.rows();
     let first = tile * TILE_ROWS;
@@ -240,28 +255,28 @@ fn run_tile(kernels: Kernels, x: &Prepared<'_>, targets: &[Target<'_>], tile: us
     let (panel, up_panel) = at_least(panels, 2 * panel_len).split_at_mut(panel_len);
     let weight = TileProduct::new(kernels, target.weight, tile, panel);
     let up = target.up.map(|up| TileProduct::new(kernels, up, tile, up_panel));
-    let mut results = [0.0f32; STEP * TILE_ROWS];
-    let mut up_results = [0.0f32; STEP * TILE_ROWS];
-    for token in (0..x.n).step_by(STEP) {
-        let tokens = STEP.min(x.n - token);
-        weight.compute(kernels, x, token, tokens, &mut results);
+    let mut results = [[0.0f32; TILE_ROWS]; N];
+    let mut up_results = [[0.0f32; TILE_ROWS]; N];
+    for token in (0..x.n).step_by(N) {
+        let tokens = N.min(x.n - token);
+        weight.compute(kernels, x, token, tokens, results.as_flattened_mut());
         if let Some(up) = &up {
-            up.compute(kernels, x, token, tokens, &mut up_results);
+            up.compute(kernels, x, token, tokens, up_results.as_flattened_mut());
         }
-        for t in 0..tokens {
-            let results = &mut results[t * TILE_ROWS..][..count];
+        for (t, (results, up_results)) in results.iter_mut().zip(&up_results).enumerate().take(tokens) {
+            let results = &mut results[..count];
             if let Some(bias) = target.bias {
-                kernels.add(&bias[first..first + count], results);
+                results.iter_mut().zip(&bias[first..first + count]).for_each(|(y, b)| *y += b);
             }
             match (target.activation, &up) {
-                (Some(kind), Some(_)) => kernels.gate(kind, results, &up_results[t * TILE_ROWS..][..count]),
+                (Some(kind), Some(_)) => kernels.gate(kind, results, &up_results[..count]),
                 (Some(kind), None) => kernels.activate(kind, results),
                 (None, _) => {}
             }
             // SAFETY: rows of different tiles and tokens do not overlap, and each tile is run once.
             let out = unsafe { target.out.slice((token + t) * rows + first, count) };
             if target.add {
-                kernels.add(results, out);
+                out.iter_mut().zip(results).for_each(|(y, r)| *y += *r);
             } else {
                 out.copy_from_slice(results);
             }

@@ -16,6 +16,7 @@ pub(crate) use scratch::{Buffers, PerWorker, at_least};
 use shared::Shared;
 
 use crate::Kernels;
+use crate::matrix::Arena;
 
 /// The number of threads worth starting: the CPUs of the affinity mask, bounded by the cgroup's quota. At least 1.
 pub fn available_threads() -> usize {
@@ -32,6 +33,7 @@ pub struct ThreadPool {
     kernels: Kernels,
     buffers: PerWorker<Buffers>,
     common: Buffers,
+    arena: Arena,
 }
 
 impl ThreadPool {
@@ -59,7 +61,7 @@ impl ThreadPool {
             }
         }
         let buffers = PerWorker::new(workers.len() + 1);
-        Self { shared, workers, kernels, buffers, common: Buffers::default() }
+        Self { shared, workers, kernels, buffers, common: Buffers::default(), arena: Arena::default() }
     }
 
     /// The number of threads, the caller's included.
@@ -145,6 +147,11 @@ impl Team<'_> {
             let piece = unsafe { data.slice(start, chunk_len.min(len - start)) };
             job(chunk, piece);
         });
+    }
+
+    /// Where the weights that this pool packs are put.
+    pub(crate) fn arena(&mut self) -> &mut Arena {
+        &mut self.pool.arena
     }
 
     /// How many chunks to cut `items` pieces of work into: several per thread, so that a late thread does not hold up the rest.

@@ -63,6 +63,9 @@ pub(crate) unsafe trait Simd: Copy {
     fn round(self, a: Self::F) -> Self::F;
     /// 2 to the power of integers in -126..=127, given as floats.
     fn pow2(self, a: Self::F) -> Self::F;
+    /// Asks for the cache line at an address, which need not be valid.
+    #[inline(always)]
+    fn prefetch(self, _at: *const u8) {}
     fn sum(self, a: Self::F) -> f32;
     fn maximum(self, a: Self::F) -> f32;
 }

@@ -68,6 +68,8 @@ pub(crate) unsafe fn dot<S: Simd, E: Float, const R: usize>(
             let (u, v) = (s.load(x.as_ptr().add(i)), s.load(x.as_ptr().add(i + S::LANES)));
             for r in 0..R {
                 let row = rows.add(r * stride + i);
+                // The same place in the rows that come next.
+                s.prefetch(row.wrapping_add(R * stride).cast());
                 even[r] = s.mul_add(E::load(s, row), u, even[r]);
                 odd[r] = s.mul_add(E::load(s, row.add(S::LANES)), v, odd[r]);
             }
