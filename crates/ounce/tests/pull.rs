@@ -1,5 +1,9 @@
 //! `ounce pull` with a fake pip and a fake curl.
 #![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failing test panics; clippy sees tests only in `#[test]` functions"
+)]
 
 mod common;
 

@@ -1,5 +1,9 @@
 //! `inspect`, `chat`, `perplexity` and `bench` on a tiny model with random weights.
 #![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failing test panics; clippy sees tests only in `#[test]` functions"
+)]
 
 mod common;
 

@@ -59,9 +59,6 @@ pub enum EvaluateError {
         /// Which token in it, from 0.
         token: usize,
     },
-    /// The caller stopped it.
-    #[error("stopped before the first window was done")]
-    Stopped,
     /// The text cannot be tokenized.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),

@@ -26,6 +26,7 @@ pub(crate) fn fetch(cache: &Cache, model: &Model, endpoint: Option<&str>) -> Res
     let place = Place::lock(cache, &model.name, &model.file)?;
     if let Some(path) = place.finished() {
         if verify::file_sha256(&path, "verifying")? == model.sha256 {
+            place.leave();
             eprintln!("{} is here, verified: {}", model.name, path.display());
             return Ok(path);
         }
@@ -64,6 +65,7 @@ pub(crate) fn fetch(cache: &Cache, model: &Model, endpoint: Option<&str>) -> Res
 pub(crate) fn fetch_hub_file(cache: &Cache, file: &HubFile, endpoint: Option<&str>) -> Result<PathBuf> {
     let place = Place::lock(cache, &file.folder(), file.name())?;
     if let Some(path) = place.finished() {
+        place.leave();
         eprintln!("already here: {}", path.display());
         return Ok(path);
     }

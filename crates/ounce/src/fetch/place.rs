@@ -19,20 +19,22 @@ impl Place {
         let place = |what: &str, path: &Path| format!("cannot {what} {} (the cache folder)", path.display());
         let lock_path = cache.lock(name);
         let partial = cache.partial(name);
-        fs::create_dir_all(&partial).context(|| place("create", &partial))?;
+        if let Some(folder) = lock_path.parent() {
+            fs::create_dir_all(folder).context(|| place("create", folder))?;
+        }
         let lock = File::create(&lock_path).context(|| place("write", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 eprintln!("another process is fetching {name}; waiting for it");
                 lock.lock().context(|| place("lock", &lock_path))?;
-                // The other process has removed the folder when it was done.
-                fs::create_dir_all(&partial).context(|| place("create", &partial))?;
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).context(|| place("lock", &lock_path));
             }
         }
+        // Only now: whoever had the lock before removes the folder when done.
+        fs::create_dir_all(&partial).context(|| place("create", &partial))?;
         Ok(Self { target: cache.model(name, file), partial, _lock: lock })
     }
 
@@ -44,6 +46,11 @@ impl Place {
     /// The finished file, if it is there.
     pub(super) fn finished(&self) -> Option<PathBuf> {
         self.target.is_file().then(|| self.target.clone())
+    }
+
+    /// Clears the folder for what is unfinished, if there is nothing in it.
+    pub(super) fn leave(&self) {
+        let _ = fs::remove_dir(&self.partial);
     }
 
     /// The folder for what is unfinished.

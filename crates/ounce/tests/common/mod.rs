@@ -1,7 +1,7 @@
 //! What the end-to-end tests share: a machine of their own with its cache and its tools, and a tiny model.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "every test file uses another part")]
 
-pub mod model;
+pub(crate) mod model;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A folder that stands for a machine: `cache/`, `bin/` (all that PATH names) and `data/`.
-pub struct Machine {
+pub(crate) struct Machine {
     folder: tempfile::TempDir,
 }
 
 impl Machine {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["cache", "bin", "data"] {
             fs::create_dir(folder.path().join(name)).unwrap();
@@ -22,26 +22,26 @@ impl Machine {
         Self { folder }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Puts a file under `data/`.
-    pub fn data(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn data(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path("data").join(name);
         fs::write(&path, bytes).unwrap();
         path
     }
 
     /// Puts a shell script on PATH. It finds the machine's folder in `$MACHINE`.
-    pub fn tool(&self, name: &str, script: &str) {
+    pub(crate) fn tool(&self, name: &str, script: &str) {
         let path = self.path("bin").join(name);
         fs::write(&path, format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// The program with these arguments, not yet started.
-    pub fn ounce(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn ounce(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ounce"));
         command
             .args(arguments)
@@ -59,17 +59,17 @@ impl Machine {
     }
 
     /// Runs the program to its end.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::from(self.ounce(arguments).output().unwrap())
     }
 }
 
 /// How a run of the program ended.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl From<Output> for Ran {
@@ -85,14 +85,14 @@ impl From<Output> for Ran {
 impl Ran {
     /// Fails the test unless the program succeeded.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:#?}");
         self
     }
 
     /// Fails the test unless the program failed with `code`, printed no data, and named every one of `words` on standard error.
     #[track_caller]
-    pub fn fails(self, code: i32, words: &[&str]) -> Self {
+    pub(crate) fn fails(self, code: i32, words: &[&str]) -> Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
         assert!(self.stdout.is_empty(), "{self:#?}");
         for word in words {
@@ -103,12 +103,12 @@ impl Ran {
     }
 
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 }
 
 /// The lines of a file, none if it is not there.
-pub fn lines(path: &Path) -> Vec<String> {
+pub(crate) fn lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
 }

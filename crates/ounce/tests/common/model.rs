@@ -9,12 +9,12 @@ const FEED_FORWARD: usize = 96;
 const KV_WIDTH: usize = 32;
 const LAYERS: usize = 2;
 /// Positions that the model takes.
-pub const CONTEXT: u32 = 256;
+pub(crate) const CONTEXT: u32 = 256;
 /// `<unk> <s> </s>`, one token per byte, the space mark and some letters.
-pub const VOCABULARY: usize = 3 + 256 + 30;
+pub(crate) const VOCABULARY: usize = 3 + 256 + 30;
 
 /// Writes a two-layer Llama to `path`; other seeds give other weights. With `template`, turns are marked by `<s>`.
-pub fn write(path: &Path, seed: u64, template: bool) {
+pub(crate) fn write(path: &Path, seed: u64, template: bool) {
     let mut writer = Writer::new();
     let mut set = |key: &str, value: Value| {
         writer.metadata(key, value).unwrap();
