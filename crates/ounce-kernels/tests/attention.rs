@@ -52,8 +52,10 @@ fn reference(c: &Case, q: &[f32], k: &[f32], v: &[f32], scale: f32) -> Vec<f32> 
 #[test]
 fn attention_equals_the_formula() {
     let mut cases = Vec::new();
-    for (heads, kv_heads, d) in [(9, 3, 64), (4, 1, 256), (2, 2, 24), (3, 3, 8), (8, 1, 20)] {
-        for (start, n) in [(0, 1), (5, 1), (300, 1), (0, 5), (3, 6), (0, 40), (61, 70), (0, 150)] {
+    for (heads, kv_heads, d) in
+        [(9, 3, 64), (4, 1, 256), (2, 2, 24), (3, 3, 8), (8, 1, 20), (7, 1, 16), (10, 2, 40)]
+    {
+        for (start, n) in [(0, 1), (5, 1), (300, 1), (700, 2), (0, 5), (3, 6), (0, 40), (61, 70), (0, 150)] {
             for window in [None, Some(1), Some(17), Some(100)] {
                 let softcap = if n == 6 { Some(2.0) } else { None };
                 cases.push(Case { heads, kv_heads, d, start, n, window, softcap });

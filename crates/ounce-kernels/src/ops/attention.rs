@@ -5,7 +5,7 @@
 
 use crate::pool::{Buffers, SharedMut, at_least};
 use crate::simd::Element;
-use crate::simd::attend::{Query, soft_cap};
+use crate::simd::attend::{QUERIES, Query, soft_cap};
 use crate::simd::gemm::{PANEL, TILE_ROWS, Tile};
 use crate::{Kernels, Team};
 
@@ -152,31 +152,65 @@ fn first_seen(a: &Attention<'_>, position: usize) -> usize {
     a.window.map_or(0, |window| (position + 1).saturating_sub(window))
 }
 
+/// Positions that one thread takes at a time. A fixed number, so that results do not depend on the threads.
+const SPAN: usize = 256;
+
+/// Every token by itself: spans of positions in parallel, then the spans of every head put together.
 fn for_single_queries(team: &mut Team<'_>, a: &Attention<'_>, n: usize, out: &SharedMut<'_, f32>) {
     let d = a.cache.head_dim;
     let kernels = team.kernels();
     let group = a.heads / a.cache.kv_heads;
-    let one = |t: usize, head: usize, scores: &mut Vec<f32>| {
+    let parts = group.div_ceil(QUERIES);
+    let spans = (a.start + n).div_ceil(SPAN);
+    let mut common = team.take_common();
+    // [n, spans, heads, d + 2]: largest score, sum of exponentials, weighted sum of values
+    let partial = SharedMut::new(at_least(&mut common.work, n * spans * a.heads * (d + 2)));
+    team.run_with_buffers(n * spans * a.cache.kv_heads * parts, |item, buffers| {
+        let (rest, part) = (item / parts, item % parts);
+        let (rest, kv_head) = (rest / a.cache.kv_heads, rest % a.cache.kv_heads);
+        let (t, span) = (rest / spans, rest % spans);
+        let head = kv_head * group + part * QUERIES;
+        let queries = QUERIES.min(group - part * QUERIES);
+        // SAFETY: each token, span and head has its own part and is visited once.
+        let out =
+            unsafe { partial.slice(((t * spans + span) * a.heads + head) * (d + 2), queries * (d + 2)) };
         let position = a.start + t;
-        let first = first_seen(a, position);
-        let count = position + 1 - first;
-        let (keys, values) = a.cache.head(head / group, first, count);
-        let at = (t * a.heads + head) * d;
+        let first = first_seen(a, position).max(span * SPAN);
+        let end = (position + 1).min((span + 1) * SPAN);
+        if first >= end {
+            out.fill(0.0);
+            out.chunks_exact_mut(d + 2).for_each(|out| out[0] = f32::NEG_INFINITY);
+            return;
+        }
+        let (keys, values) = a.cache.head(kv_head, first, end - first);
         kernels.attend(Query {
-            q: &a.q[at..at + d],
+            q: &a.q[(t * a.heads + head) * d..][..queries * d],
             keys,
             values,
             element: a.cache.keys.element(),
             scale: a.scale,
             softcap: a.softcap,
-            scores: at_least(scores, count),
-            // SAFETY: each token and head has its own part and is visited once.
-            out: unsafe { out.slice(at, d) },
+            scores: at_least(&mut buffers.work, queries * (end - first)),
+            out,
         });
-    };
-    team.run_with_buffers(n * a.heads, |item, buffers| {
-        one(item / a.heads, item % a.heads, &mut buffers.work)
     });
+    let partial = &common.work;
+    for t in 0..n {
+        for head in 0..a.heads {
+            let of = |span: usize| &partial[((t * spans + span) * a.heads + head) * (d + 2)..][..d + 2];
+            let largest = (0..spans).fold(f32::NEG_INFINITY, |largest, span| largest.max(of(span)[0]));
+            let weight = |span: usize| (of(span)[0] - largest).exp();
+            let total: f32 = (0..spans).map(|span| weight(span) * of(span)[1]).sum();
+            // SAFETY: each token and head has its own part, and the team is idle.
+            let out = unsafe { out.slice((t * a.heads + head) * d, d) };
+            out.fill(0.0);
+            for span in 0..spans {
+                let weight = weight(span) / total;
+                out.iter_mut().zip(&of(span)[2..]).for_each(|(out, x)| *out += weight * x);
+            }
+        }
+    }
+    team.put_common(common);
 }
 
 /// Queries (times heads that share keys) of one block.
