@@ -81,8 +81,8 @@ pub(crate) struct Sampling {
     /// Choose among tokens at least this share as likely as the most likely one; 0: all
     #[arg(long, value_name = "P", default_value_t = 0.05)]
     min_p: f32,
-    /// Make tokens of the last --repeat-window less likely; 1: off
-    #[arg(long, visible_alias = "repetition-penalty", value_name = "X", default_value_t = 1.0)]
+    /// Make tokens of the last --repeat-window less likely, so that small models do not go round in circles; 1: off
+    #[arg(long, visible_alias = "repetition-penalty", value_name = "X", default_value_t = 1.1)]
     repeat_penalty: f32,
     /// How many tokens --repeat-penalty looks back; 0: all
     #[arg(long, value_name = "N", default_value_t = 64)]
