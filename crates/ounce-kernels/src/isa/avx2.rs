@@ -8,7 +8,7 @@ use crate::simd::Simd;
 
 /// The token for AVX2, FMA and F16C.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2(());
+pub(crate) struct Avx2(pub(super) ());
 
 // SAFETY: a value is made only inside functions that have the features, which are reached through a table whose `supported` has
 // checked them.

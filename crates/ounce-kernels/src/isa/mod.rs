@@ -6,8 +6,19 @@
 mod portable;
 mod tile;
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod dot;
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_dotprod;
 
 pub(crate) use tile::{Bytes, PackedTile, TILE_ROWS};
 
@@ -45,7 +56,15 @@ pub(crate) struct Table {
 /// Every table of this architecture, fastest first. The last one runs everywhere.
 static ALL: &[&Table] = &[
     #[cfg(target_arch = "x86_64")]
+    &avx512::TABLE,
+    #[cfg(target_arch = "x86_64")]
+    &avx_vnni::TABLE,
+    #[cfg(target_arch = "x86_64")]
     &avx2::TABLE,
+    #[cfg(target_arch = "aarch64")]
+    &neon_dotprod::TABLE,
+    #[cfg(target_arch = "aarch64")]
+    &neon::TABLE,
     &portable::TABLE,
 ];
 
