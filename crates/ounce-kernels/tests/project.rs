@@ -228,7 +228,7 @@ fn results_do_not_depend_on_threads_or_on_how_tokens_are_grouped() {
         for quants in [Quants::U4 { symmetric: false }, Quants::I8 { mins: false, max_abs: 128 }] {
             let (matrix, _) = packed(&mut one, PackSpec { rows, cols, group: 32, quants }, 5);
             let x = Random(1).floats(n * cols);
-            let mut run = |pool: &mut ThreadPool, step: usize| {
+            let run = |pool: &mut ThreadPool, step: usize| {
                 let mut y = vec![0.0; n * rows];
                 for (x, y) in x.chunks(step * cols).zip(y.chunks_mut(step * rows)) {
                     pool.region(|team| {

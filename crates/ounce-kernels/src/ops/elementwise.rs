@@ -35,7 +35,8 @@ fn norm_row_in_place(kernels: Kernels, norm: &Norm<'_>, row: &mut [f32]) {
         copy.copy_from_slice(row);
         kernels.norm_row(norm, copy, row);
     } else {
-        kernels.norm_row(norm, &row.to_vec(), row);
+        let copy = row.to_vec();
+        kernels.norm_row(norm, &copy, row);
     }
 }
 

@@ -30,7 +30,7 @@ fn activate_vector<S: Simd>(s: S, kind: Activation, x: S::F) -> S::F {
         // 0.5 x (1 + tanh(u)) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)
         Activation::GeluTanh => {
             let cube = s.mul_add(s.mul(x, s.mul(x, x)), s.splat(0.044_715), x);
-            s.mul(x, sigmoid(s, s.mul(cube, s.splat(1.595_769_1))))
+            s.mul(x, sigmoid(s, s.mul(cube, s.splat(1.595_769))))
         }
         Activation::Gelu => {
             let half = s.mul(x, s.splat(0.5));

@@ -1,5 +1,5 @@
 //! Random data and slow twins for the kernel tests.
-#![allow(dead_code, missing_docs, clippy::unwrap_used)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 /// A small generator of reproducible numbers (splitmix64).
 pub struct Random(pub u64);

@@ -1,6 +1,9 @@
 //! The decoder held against transformers, on tiny random checkpoints of every architecture (`conformance/decoder/checkpoints.py`).
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, reason = "a failing test panics; clippy sees tests only in `#[test]` functions")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failing test panics; clippy sees tests only in `#[test]` functions"
+)]
 
 mod errors;
 mod golden;
