@@ -6,6 +6,7 @@
 mod environment;
 mod error;
 mod json;
+mod parts;
 mod time;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ use ounce_formats::gguf::Metadata;
 use serde_json::Value as Json;
 
 pub use error::TemplateError;
+pub use parts::Part;
 
 use environment::Refusal;
 
