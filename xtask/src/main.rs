@@ -1,6 +1,6 @@
 //! The project's chores, as `cargo xtask COMMAND`.
 //!
-//! `test` is the one command that a fresh machine needs to pass the tests; `.ci/run` calls `ci`, which is `test` and the checks of
+//! `test` is the one command that a fresh machine needs to pass the tests; `ci` is all that `.ci/run` does: `test` and the checks of
 //! formatting, lints, documentation and file sizes.
 #![forbid(unsafe_code)]
 

@@ -54,10 +54,11 @@ fn may_be_unsafe(file: &str) -> bool {
 }
 
 fn has_unsafe_code(text: &str) -> bool {
-    text.lines()
-        .map(str::trim_start)
-        .filter(|line| !line.starts_with("//"))
-        .any(|line| line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl"))
+    text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")).any(|line| {
+        ["unsafe {", "unsafe fn", "unsafe impl", "unsafe trait", "unsafe extern"]
+            .iter()
+            .any(|code| line.contains(code))
+    })
 }
 
 /// Modules of crates, as opposed to tests that are included into one.

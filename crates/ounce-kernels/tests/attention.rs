@@ -74,7 +74,7 @@ fn attention_equals_the_formula() {
             let scale = 1.0 / (c.d as f32).sqrt();
             let expected = reference(c, &q, &k, &v, scale);
             for ty in [KvType::F32, KvType::F16] {
-                let mut cache = KvLayer::new(c.kv_heads, c.d, total + 3, ty);
+                let mut cache = KvLayer::new(c.kv_heads, c.d, total + 3, ty).unwrap();
                 let mut out = vec![f32::NAN; expected.len()];
                 pool.region(|team| {
                     let split = c.start * c.kv_heads * c.d;
@@ -185,5 +185,14 @@ fn softmax_is_stable_and_exact() {
             assert_close(&y, &expected, 1e-6, "softmax");
             assert!((y.iter().sum::<f32>() - 1.0).abs() < 1e-5);
         }
+    }
+}
+
+#[test]
+fn a_cache_that_no_machine_holds_is_refused() {
+    for (kv_heads, head_dim, capacity) in
+        [(usize::MAX, 2, 2), (1 << 20, 1 << 20, 1 << 20), (1, 1 << 30, 1 << 28)]
+    {
+        assert!(KvLayer::new(kv_heads, head_dim, capacity, KvType::F16).is_err());
     }
 }

@@ -4,6 +4,7 @@ use crate::cache::{KvCache, KvType};
 use crate::decoder::{self, Scratch};
 use crate::model::Model;
 use ounce_kernels::ThreadPool;
+use ounce_kernels::ops::OutOfMemory;
 use std::sync::Arc;
 
 /// Tokens that go through the layers at once while a prompt is read.
@@ -39,6 +40,16 @@ pub enum SessionError {
         asked: usize,
         /// What the model was made for.
         limit: usize,
+    },
+    /// The system does not give the memory that a session of this context needs.
+    #[error(
+        "a context of {context} tokens needs {bytes} bytes at once, which this machine does not give; ask for a shorter context"
+    )]
+    Memory {
+        /// The size of the part that could not be had.
+        bytes: usize,
+        /// Positions asked for.
+        context: usize,
     },
     /// The text would grow beyond the session's context.
     #[error(
@@ -92,7 +103,7 @@ impl Session {
     /// An empty session.
     ///
     /// # Errors
-    /// [`SessionError::Context`].
+    /// [`SessionError::Context`], [`SessionError::Memory`].
     pub fn new(model: Arc<Model>, pool: ThreadPool, options: SessionOptions) -> Result<Self, SessionError> {
         let config = model.config();
         let limit = config.context;
@@ -100,8 +111,9 @@ impl Session {
         if !(1..=limit).contains(&context) {
             return Err(SessionError::Context { asked: context, limit });
         }
-        let cache = KvCache::new(config, context, options.kv);
-        let scratch = Scratch::new(config, context.min(SLICE));
+        let memory = |error: OutOfMemory| SessionError::Memory { bytes: error.bytes, context };
+        let cache = KvCache::new(config, context, options.kv).map_err(memory)?;
+        let scratch = Scratch::new(config, context.min(SLICE)).map_err(memory)?;
         let logits = vec![0.0; config.vocab_size];
         Ok(Self { cache, scratch, logits, context, model, pool })
     }

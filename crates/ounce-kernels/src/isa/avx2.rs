@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{Bytes, PackedTile, RUN, TILE_ROWS};
+use super::tile::{Bytes, NARROW, NIBBLES, PREFETCH_BYTES, PackedTile, RUN, TILE_ROWS, WIDE};
 use crate::quantize::{BLOCK, QuantizedView};
 use crate::simd::Simd;
 
@@ -146,8 +146,6 @@ unsafe impl Simd for Avx2 {
 
 /// Vectors of 8 rows in a tile.
 const HALVES: usize = TILE_ROWS / 8;
-/// How far ahead of the block at hand weights are fetched.
-const PREFETCH_BYTES: usize = 4096;
 /// The most rows of activations of one call.
 const TOKENS: usize = 4;
 
@@ -316,10 +314,6 @@ unsafe fn add_wide_half<const T: usize, const H: usize>(total: &mut Sums<T, H>, 
         }
     }
 }
-
-const NIBBLES: u8 = 0;
-const NARROW: u8 = 1;
-const WIDE: u8 = 2;
 
 /// The dot products of one block: all 32 columns, or where `SPLIT` its two halves apart.
 ///

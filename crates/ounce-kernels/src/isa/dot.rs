@@ -4,14 +4,12 @@
 //! another. The totals stay in `out`: per token and block that costs one load and one store beside 8 dot products, and leaves the
 //! number of tokens free.
 
-use super::tile::{Bytes, PackedTile, RUN, TILE_ROWS};
+use super::tile::{Bytes, NARROW, NIBBLES, PREFETCH_BYTES, PackedTile, RUN, TILE_ROWS, WIDE};
 use crate::quantize::{BLOCK, HALF_BLOCK, QuantizedView};
 use crate::simd::Simd;
 
 /// The most rows of activations of one call: more would not spread the cost of unpacking any thinner.
 pub(super) const TOKENS: usize = 12;
-/// How far ahead of the block at hand weights are fetched.
-const PREFETCH_BYTES: usize = 4096;
 
 /// A token for one instruction set's byte products.
 ///
@@ -47,10 +45,6 @@ pub(super) unsafe trait Dot: Copy {
     fn add(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;
     fn to_floats(self, sums: Self::Ints) -> <Self::Floats as Simd>::F;
 }
-
-const NIBBLES: u8 = 0;
-const NARROW: u8 = 1;
-const WIDE: u8 = 2;
 
 /// The quants of a block for as many rows as a vector has lanes, by half block and quad.
 ///

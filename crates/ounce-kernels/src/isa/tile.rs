@@ -19,6 +19,16 @@ pub(crate) const TILE_ROWS: usize = 16;
 /// Bytes of one run: a quad of every row.
 pub(crate) const RUN: usize = 64;
 
+/// How far ahead of the block at hand the kernels for one token fetch weights.
+pub(crate) const PREFETCH_BYTES: usize = 4096;
+
+/// [`Bytes`] without its fields, for kernels that take it at compile time.
+pub(crate) const NIBBLES: u8 = 0;
+/// See [`NIBBLES`].
+pub(crate) const NARROW: u8 = 1;
+/// See [`NIBBLES`].
+pub(crate) const WIDE: u8 = 2;
+
 /// How a block's quants are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Bytes {

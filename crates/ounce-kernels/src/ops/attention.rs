@@ -19,6 +19,21 @@ pub enum KvType {
     F16,
 }
 
+/// The system does not give the memory that a cache needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OutOfMemory {
+    /// At most so many bytes were asked for.
+    pub bytes: usize,
+}
+
+impl std::fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes of memory cannot be had", self.bytes)
+    }
+}
+
+impl std::error::Error for OutOfMemory {}
+
 /// The cached keys and values of one layer, each `[kv_heads, capacity, head_dim]`.
 #[derive(Debug)]
 pub struct KvLayer {
@@ -36,11 +51,11 @@ enum Store {
 }
 
 impl Store {
-    fn new(len: usize, ty: KvType) -> Self {
+    fn new(len: usize, ty: KvType) -> Option<Self> {
         // Zeroed memory is committed by the system when it is first written.
         match ty {
-            KvType::F32 => Store::F32(vec![0.0; len]),
-            KvType::F16 => Store::F16(vec![0; len]),
+            KvType::F32 => bytemuck::allocation::try_zeroed_vec(len).ok().map(Store::F32),
+            KvType::F16 => bytemuck::allocation::try_zeroed_vec(len).ok().map(Store::F16),
         }
     }
 
@@ -68,9 +83,16 @@ impl Store {
 
 impl KvLayer {
     /// An empty cache for `capacity` positions. Its memory is committed as it is filled.
-    pub fn new(kv_heads: usize, head_dim: usize, capacity: usize, ty: KvType) -> Self {
-        let len = kv_heads * head_dim * capacity;
-        Self { kv_heads, head_dim, capacity, keys: Store::new(len, ty), values: Store::new(len, ty) }
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] if the system does not give that much.
+    pub fn new(kv_heads: usize, head_dim: usize, capacity: usize, ty: KvType) -> Result<Self, OutOfMemory> {
+        let len = kv_heads.checked_mul(head_dim).and_then(|row| row.checked_mul(capacity));
+        let store = || Store::new(len?, ty);
+        match (store(), store()) {
+            (Some(keys), Some(values)) => Ok(Self { kv_heads, head_dim, capacity, keys, values }),
+            _ => Err(OutOfMemory { bytes: len.and_then(|len| len.checked_mul(8)).unwrap_or(usize::MAX) }),
+        }
     }
 
     /// Stores keys and values (`[n, kv_heads * head_dim]` each) of the positions from `position` on.

@@ -9,7 +9,7 @@ mod project;
 mod project_float;
 mod rope;
 
-pub use attention::{Attention, KvLayer, KvType, attention};
+pub use attention::{Attention, KvLayer, KvType, OutOfMemory, attention};
 pub use elementwise::{add, norm, norm_add, norm_in_place, softmax};
 pub use project::{Input, MAX_OUTPUTS, Output, project, project_gated};
 pub use rope::{RopeStyle, rope};

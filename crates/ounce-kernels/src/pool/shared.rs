@@ -141,7 +141,9 @@ impl Shared {
                 unsafe { (job.call)(job.data, chunk, worker) };
             }
         }));
-        if outcome.is_err() {
+        if let Err(payload) = outcome {
+            // Not dropped: a payload whose drop panics would unwind past the claims that are still open.
+            std::mem::forget(payload);
             self.panicked.store(true, Ordering::Relaxed);
         }
         self.finished.0.fetch_add(1, Ordering::Release);

@@ -1,6 +1,6 @@
 //! Attention of the queries that share a key head, over a run of cached keys and values.
 
-use super::{Element, F16, F32, Float, Simd, norm};
+use super::{Bf16, Element, F16, F32, Float, Simd, norm};
 
 /// The most queries of one call.
 pub(crate) const QUERIES: usize = 4;
@@ -182,6 +182,7 @@ pub(crate) fn attend<S: Simd>(s: S, query: Query<'_>) {
     assert!(query.keys.len() == bytes && query.values.len() == bytes);
     match query.element {
         Element::F32 => attend_as::<S, F32>(s, query, queries, d),
-        Element::F16 | Element::Bf16 => attend_as::<S, F16>(s, query, queries, d),
+        Element::F16 => attend_as::<S, F16>(s, query, queries, d),
+        Element::Bf16 => attend_as::<S, Bf16>(s, query, queries, d),
     }
 }

@@ -148,7 +148,7 @@ pub(crate) fn f16_to_f32(bits: u16) -> f32 {
     half::f16::from_bits(bits).to_f32_const()
 }
 
-/// `e^x` to about 2 units in the last place; 0 below -87, the value at 88 above it.
+/// `e^x` to about 2 units in the last place for x in -87.3..=88, and the value at the nearer end outside. NaN is not passed on.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     let x = s.max(s.min(x, s.splat(88.0)), s.splat(-87.3));

@@ -23,7 +23,7 @@ fn widen_as<S: Simd, E: Float>(s: S, from: *const u8, out: &mut [f32]) {
 #[inline(always)]
 pub(crate) fn widen<S: Simd>(s: S, element: Element, from: &[u8], out: &mut [f32]) {
     assert_eq!(from.len(), out.len() * element.size());
-    debug_assert_eq!(from.as_ptr().addr() % element.size(), 0);
+    assert!(from.as_ptr().addr().is_multiple_of(element.size()));
     match element {
         Element::F32 => widen_as::<S, F32>(s, from.as_ptr(), out),
         Element::F16 => widen_as::<S, F16>(s, from.as_ptr(), out),
@@ -115,7 +115,7 @@ fn dot_rows_as<S: Simd, E: Float>(s: S, rows: &[u8], x: &[f32], out: &mut [f32])
 #[inline(always)]
 pub(crate) fn dot_rows<S: Simd>(s: S, element: Element, rows: &[u8], x: &[f32], out: &mut [f32]) {
     assert_eq!(rows.len(), out.len() * x.len() * element.size());
-    debug_assert_eq!(rows.as_ptr().addr() % element.size(), 0);
+    assert!(rows.as_ptr().addr().is_multiple_of(element.size()));
     match element {
         Element::F32 => dot_rows_as::<S, F32>(s, rows, x, out),
         Element::F16 => dot_rows_as::<S, F16>(s, rows, x, out),

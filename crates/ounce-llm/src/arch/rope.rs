@@ -18,7 +18,7 @@ pub(super) fn from_gguf(description: &Description, head_dim: usize) -> Result<Ro
             return Err(ConfigError::unsupported(&fields.name("rope.scaling.type"), other, "none, linear"));
         }
     };
-    let scaling = match description.checkpoint.small_vector("rope_freqs.weight") {
+    let scaling = match description.checkpoint.small_vector("rope_freqs.weight")? {
         None => scaling,
         Some(divisors) if scaling == RopeScaling::None => RopeScaling::Divisors(divisors),
         Some(_) => {

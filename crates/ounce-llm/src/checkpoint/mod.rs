@@ -167,11 +167,18 @@ impl Checkpoint {
     }
 
     /// A short vector of floats that belongs to the description of the model, if there is one of this name.
-    pub(crate) fn small_vector(&self, name: &str) -> Option<Vec<f32>> {
-        let tensor = self.tensor(name).ok()??;
-        let [length] = tensor.shape[..] else { return None };
+    pub(crate) fn small_vector(&self, name: &str) -> Result<Option<Vec<f32>>, ConfigError> {
+        let refuse = |found: String| ConfigError::Invalid {
+            key: format!("tensor {name}"),
+            expected: format!("a vector of at most {LONGEST_SMALL_VECTOR} floats"),
+            found,
+        };
+        let Some(tensor) = self.tensor(name).map_err(|error| refuse(error.to_string()))? else { return Ok(None) };
         let float = matches!(tensor.ty, GgmlType::F32 | GgmlType::F16 | GgmlType::BF16);
-        (float && length <= LONGEST_SMALL_VECTOR).then(|| tensor.dequantize())
+        match tensor.shape[..] {
+            [length] if float && length <= LONGEST_SMALL_VECTOR => Ok(Some(tensor.dequantize())),
+            _ => Err(refuse(format!("{} of shape {:?}", tensor.ty.name(), tensor.shape))),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::rope::Angles;
 use crate::config::Config;
+use ounce_kernels::ops::OutOfMemory;
 
 /// Buffers for steps of up to `tokens` tokens; `n` below is the number of tokens of the step at hand.
 pub(crate) struct Scratch {
@@ -47,31 +48,39 @@ pub(crate) struct ExpertScratch {
 }
 
 impl Scratch {
-    pub(crate) fn new(config: &Config, tokens: usize) -> Self {
-        let rows = |width: usize| vec![0.0; tokens * width];
+    /// # Errors
+    /// [`OutOfMemory`] if the system does not give that much.
+    pub(crate) fn new(config: &Config, tokens: usize) -> Result<Self, OutOfMemory> {
+        let rows = |width: usize| zeros(tokens, width);
         let experts = match config.experts {
             None => ExpertScratch::default(),
             Some(experts) => ExpertScratch {
-                normed: rows(config.hidden),
-                scores: rows(experts.count),
+                normed: rows(config.hidden)?,
+                scores: rows(experts.count)?,
                 rows: Vec::with_capacity(tokens),
-                input: rows(config.hidden),
-                output: rows(config.hidden),
+                input: rows(config.hidden)?,
+                output: rows(config.hidden)?,
             },
         };
-        Self {
+        Ok(Self {
             tokens,
-            x: rows(config.hidden),
-            qk: rows(config.q_width() + config.kv_width()),
-            v: rows(config.kv_width()),
-            gathered: rows(config.q_width()),
-            branch: rows(config.hidden),
+            x: rows(config.hidden)?,
+            qk: rows(config.q_width() + config.kv_width())?,
+            v: rows(config.kv_width())?,
+            gathered: rows(config.q_width())?,
+            branch: rows(config.hidden)?,
             feed_forward: FeedForwardScratch {
-                inner: rows(config.feed_forward),
-                up: rows(config.feed_forward),
+                inner: rows(config.feed_forward)?,
+                up: rows(config.feed_forward)?,
                 experts,
             },
             angles: config.ropes.iter().map(|rope| Angles::new(rope, tokens)).collect(),
-        }
+        })
     }
+}
+
+/// `[rows, width]` zeros.
+pub(crate) fn zeros(rows: usize, width: usize) -> Result<Vec<f32>, OutOfMemory> {
+    let len = rows.checked_mul(width).ok_or(OutOfMemory { bytes: usize::MAX })?;
+    bytemuck::allocation::try_zeroed_vec(len).map_err(|()| OutOfMemory { bytes: len.saturating_mul(4) })
 }
