@@ -94,7 +94,7 @@ fn random_logits(n: usize, seed: u64, spread: f64) -> Vec<f32> {
 #[test]
 fn draws_follow_the_documented_distribution() {
     let base = SamplerOptions { seed: 7, ..SamplerOptions::default() };
-    let past = Past { prompt: &[1, 2, 3, 3], generated: &[5, 6, 5, 9] };
+    let past = Past { prompt: &[1, 2, 3, 3], generated: &[5, 6, 5, 9], spared: &[] };
     let cases = [
         base.clone(),
         SamplerOptions { temperature: 0.5, ..base.clone() },
@@ -172,8 +172,26 @@ fn broken_logits_are_survived_or_refused() {
 fn tokens_outside_the_vocabulary_are_not_penalised() {
     let options =
         SamplerOptions { repetition_penalty: 2.0, presence_penalty: 1.0, ..SamplerOptions::greedy() };
-    let past = Past { prompt: &[99, 1], generated: &[77] };
+    let past = Past { prompt: &[99, 1], generated: &[77], spared: &[] };
     assert_eq!(Sampler::new(options).unwrap().sample(&[1.0, 1.5], past), Ok(0));
+}
+
+/// The token that ends a turn (here 2) stands in every prompt; the default penalty of a chat must not keep the model from ending its own.
+#[test]
+fn spared_tokens_are_not_penalised() {
+    let options = SamplerOptions {
+        repetition_penalty: 1.1,
+        presence_penalty: 1.0,
+        frequency_penalty: 1.0,
+        ..SamplerOptions::greedy()
+    };
+    let sample = |spared: &[u32]| {
+        let past = Past { prompt: &[2, 1, 2], generated: &[2, 1], spared };
+        Sampler::new(options.clone()).unwrap().sample(&[4.0, 4.1, 4.2], past)
+    };
+    assert_eq!(sample(&[]), Ok(0));
+    assert_eq!(sample(&[2]), Ok(2));
+    assert_eq!(sample(&[0, 1, 2]), Ok(2));
 }
 
 #[test]

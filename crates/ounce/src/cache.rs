@@ -35,7 +35,7 @@ impl Cache {
         Ok(Self { root: parent.join("ounce") })
     }
 
-    /// Where the file `file` of the model `name` lies, or will lie.
+    /// Where the file `file` (a path with `/`) of the model `name` lies, or will lie.
     pub(crate) fn model(&self, name: &str, file: &str) -> PathBuf {
         self.root.join("models").join(name).join(file)
     }

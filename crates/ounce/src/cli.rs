@@ -2,6 +2,8 @@
 
 use crate::commands::{bench, chat, inspect, perplexity, pull};
 use crate::failure::{Failure, Result};
+use crate::output::note;
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ounce_llm::cache::KvType;
 use ounce_llm::sampling::SamplerOptions;
@@ -41,9 +43,23 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
+    /// The number of threads. More than the processors this process may use would only wait for each other, so they are cut, which is
+    /// said on standard error.
     pub(crate) fn get(&self) -> usize {
-        self.threads.map_or_else(ounce_kernels::available_threads, usize::from)
+        let available = ounce_kernels::available_threads();
+        let wanted = self.threads.map_or(available, usize::from);
+        if wanted > available {
+            note(format_args!(
+                "{wanted} threads would wait for each other; using {available}, one per processor"
+            ));
+        }
+        wanted.min(available)
     }
+}
+
+/// A parser of counts that cannot be zero.
+pub(crate) fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// How keys and values are kept.
@@ -70,19 +86,31 @@ pub(crate) struct Sampling {
     #[arg(long, conflicts_with = "temperature")]
     greedy: bool,
     /// Above 1 more varied, below 1 more predictable; 0 is greedy
-    #[arg(long, visible_alias = "temp", value_name = "T", default_value_t = 0.7)]
+    #[arg(
+        long,
+        visible_alias = "temp",
+        value_name = "T",
+        default_value_t = 0.7,
+        allow_negative_numbers = true
+    )]
     temperature: f32,
     /// Choose among the K most likely tokens; 0: all
     #[arg(long, value_name = "K", default_value_t = 40)]
     top_k: usize,
     /// Choose among the most likely tokens that together reach this probability; 1: all
-    #[arg(long, value_name = "P", default_value_t = 0.95)]
+    #[arg(long, value_name = "P", default_value_t = 0.95, allow_negative_numbers = true)]
     top_p: f32,
     /// Choose among tokens at least this share as likely as the most likely one; 0: all
-    #[arg(long, value_name = "P", default_value_t = 0.05)]
+    #[arg(long, value_name = "P", default_value_t = 0.05, allow_negative_numbers = true)]
     min_p: f32,
     /// Make tokens of the last --repeat-window less likely, so that small models do not go round in circles; 1: off
-    #[arg(long, visible_alias = "repetition-penalty", value_name = "X", default_value_t = 1.1)]
+    #[arg(
+        long,
+        visible_alias = "repetition-penalty",
+        value_name = "X",
+        default_value_t = 1.1,
+        allow_negative_numbers = true
+    )]
     repeat_penalty: f32,
     /// How many tokens --repeat-penalty looks back; 0: all
     #[arg(long, value_name = "N", default_value_t = 64)]

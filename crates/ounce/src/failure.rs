@@ -1,5 +1,6 @@
 //! What the program says when it cannot go on: a cause, a remedy, an exit code.
 
+use crate::output::note;
 use std::error::Error;
 use std::fmt::Display;
 use std::io;
@@ -35,6 +36,11 @@ impl Failure {
         Self::Told { cause: cause.to_string(), hint: None, usage: true }
     }
 
+    /// A failure with an error and what caused it.
+    pub(crate) fn from_error(error: &dyn Error) -> Self {
+        Self::new(chain(error))
+    }
+
     /// What a failed write to standard output means.
     pub(crate) fn stdout(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -58,9 +64,9 @@ impl Failure {
         match self {
             Self::Quiet => ExitCode::SUCCESS,
             Self::Told { cause, hint, usage } => {
-                eprintln!("error: {cause}");
+                note(format_args!("error: {cause}"));
                 if let Some(hint) = hint {
-                    eprintln!("hint: {hint}");
+                    note(format_args!("hint: {hint}"));
                 }
                 ExitCode::from(if *usage { 2 } else { 1 })
             }
@@ -79,7 +85,7 @@ impl Display for Failure {
 
 impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::new(chain(&error))
+        Self::from_error(&error)
     }
 }
 

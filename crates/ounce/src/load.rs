@@ -33,5 +33,5 @@ pub(crate) fn with_hint(failure: Failure, path: &Path) -> Failure {
     if path.extension().is_none_or(|extension| extension != "gguf") {
         return failure.hint(format!("is {shown} a GGUF file?"));
     }
-    failure.hint(format!("check the file with `ounce inspect {shown}`, or fetch it again"))
+    failure.hint(format!("check that {shown} is a whole GGUF file, or fetch it again"))
 }

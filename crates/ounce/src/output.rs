@@ -1,8 +1,10 @@
-//! Standard output, which may be a pipe that nobody reads or a disk that is full.
+//! Standard output, which may be a pipe that nobody reads or a disk that is full, and standard error, which may be either too.
 
 use crate::failure::{Failure, Result};
 use serde::Serialize;
-use std::io::{Write as _, stdout};
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::{Write as _, stderr, stdout};
 
 /// Writes `text` to standard output at once.
 pub(crate) fn print(text: &str) -> Result<()> {
@@ -13,6 +15,29 @@ pub(crate) fn print(text: &str) -> Result<()> {
 /// Writes `value` to standard output as one indented JSON document.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// Writes a line to standard error. Control characters, which may come from a file's names, are escaped; line feeds are kept. That nobody
+/// can be told is no reason to stop.
+pub(crate) fn note(text: impl Display) {
+    let text = text.to_string();
+    let _ = writeln!(stderr().lock(), "{}", escaped(&text));
+}
+
+/// `text` without anything that would steer a terminal: control characters but the line feed, and marks that turn the direction of
+/// writing, are escaped.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| {
+        (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if steers(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
 }
 
 /// A number of bytes for people: `98.4 MB`.
@@ -46,6 +71,12 @@ pub(crate) fn count(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_is_left() {
+        assert_eq!(escaped("plain, zwölf\nlines"), "plain, zwölf\nlines");
+        assert_eq!(escaped("\u{1b}[2Jx\r\u{9b}\u{202e}"), "\\u{1b}[2Jx\\r\\u{9b}\\u{202e}");
+    }
 
     #[test]
     fn sizes_and_counts_read_well() {

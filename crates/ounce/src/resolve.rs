@@ -20,7 +20,7 @@ pub(crate) fn resolve(model: &str) -> Result<PathBuf> {
     let cache = Cache::locate()?;
     let (name, path) = match named(model)? {
         Named::Catalogue(model) => (model.name.clone(), cache.model(&model.name, &model.file)),
-        Named::Hub(file) => (model.to_owned(), cache.model(&file.folder(), file.name())),
+        Named::Hub(file) => (model.to_owned(), cache.model(&file.folder(), file.path())),
     };
     if path.is_file() {
         return Ok(path);
@@ -44,7 +44,7 @@ pub(crate) fn resolve_or_fetch(model: &str, endpoint: Option<&str>) -> Result<Pa
             fetch::fetch(&cache, &model, endpoint)
         }
         Named::Hub(file) => {
-            let path = cache.model(&file.folder(), file.name());
+            let path = cache.model(&file.folder(), file.path());
             if path.is_file() { Ok(path) } else { fetch::fetch_hub_file(&cache, &file, endpoint) }
         }
     }

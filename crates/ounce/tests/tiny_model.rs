@@ -93,7 +93,9 @@ fn standard_input_is_the_question() {
 fn a_context_that_is_too_small_is_explained() {
     let machine = machine();
     let long = "word ".repeat(100);
-    machine.run(&["chat", "a.gguf", "-p", &long, "--ctx", "64"]).fails(1, &["tokens", "64", "--ctx", "256"]);
+    let ran = machine.run(&["chat", "a.gguf", "-p", &long, "--ctx", "64"]);
+    assert!(!ran.stderr.contains("/reset"), "{ran:?}");
+    ran.fails(1, &["tokens", "64", "--ctx", "256"]);
     machine.run(&["chat", "a.gguf", "-p", "x", "--ctx", "4096"]).fails(1, &["4096", "256"]);
     let ran = machine.run(&["chat", "b.gguf", "-p", "tell", "--ctx", "16", "--greedy"]).ok();
     assert!(
@@ -162,7 +164,11 @@ fn bench_fills_its_fields() {
     for field in ["prefill_tokens_per_s", "decode_tokens_per_s", "bandwidth_share"] {
         assert!(json[field].as_f64().unwrap() > 0.0, "{field} in {json}");
     }
-    assert_eq!(json["threads"], 2);
+    let available = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(json["threads"], 2.min(available));
+    let cut = machine.run(&["bench", "a.gguf", "-p", "8", "-n", "0", "-r", "1", "-t", "1000", "--json"]).ok();
+    assert_eq!(cut.json()["threads"], available);
+    assert!(cut.stderr.contains("1000 threads"), "{cut:?}");
     if cfg!(target_os = "linux") {
         assert!(json["peak_rss_bytes"].as_u64().unwrap() > 1 << 20);
     }

@@ -31,6 +31,10 @@ fn wrong_arguments_are_code_2() {
     machine.run(&["perplexity", "m.gguf"]).fails(2, &["--text"]);
     machine.run(&["bench", "m.gguf", "-t", "0"]).fails(2, &["0"]);
     machine.run(&["chat", "-p", "x", "--top-p", "1.5"]).fails(2, &["top-p is 1.5", "at most 1"]);
+    machine.run(&["chat", "-p", "x", "--temperature", "-1"]).fails(2, &["temperature is -1"]);
+    machine.run(&["chat", "-p", "x", "--ctx", "0"]).fails(2, &["--ctx"]);
+    machine.run(&["perplexity", "m.gguf", "--text", "t", "--window", "0"]).fails(2, &["--window"]);
+    machine.run(&["bench", "m.gguf", "-r", "4294967295"]).fails(2, &["10000"]);
     machine.run(&["chat", "-p", "x", "--greedy", "--temperature", "1"]).fails(2, &["cannot be used with"]);
 }
 
@@ -66,6 +70,10 @@ fn a_full_disk_behind_stdout_is_an_error_and_a_closed_pipe_is_not() {
     if let Ok(full) = File::options().write(true).open("/dev/full") {
         let output = machine.ounce(&["pull"]).stdout(full).output().unwrap();
         Ran::from(output).fails(1, &["cannot write to standard output"]);
+    }
+    if let Ok(full) = File::options().write(true).open("/dev/full") {
+        let output = machine.ounce(&["inspect", "nothing.gguf"]).stderr(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
     }
     // The reader is gone before the first write.
     let mut child = machine.ounce(&["pull"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -107,18 +107,22 @@ impl Protocol {
 }
 
 /// The rows of the data set that a raw WikiText file holds, joined by two line feeds: a row is a line with its line feed, and
-/// a blank line is an empty row. What follows the last line feed is no row.
+/// a blank line is an empty row. A last line without a line feed is a row too, unless it is blank.
 fn join_rows(text: &str) -> String {
     let mut joined = String::with_capacity(text.len() * 2);
-    for (index, line) in text.split_inclusive('\n').filter(|line| line.ends_with('\n')).enumerate() {
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let blank = line.trim().is_empty();
+        if blank && !line.ends_with('\n') {
+            break;
+        }
         if index > 0 {
             joined.push_str("\n\n");
         }
-        if !line.trim().is_empty() {
+        if !blank {
             joined.push_str(line);
         }
     }
-    if joined.is_empty() { text.to_owned() } else { joined }
+    joined
 }
 
 #[cfg(test)]
@@ -130,6 +134,8 @@ mod tests {
     fn rows_are_joined_as_the_data_set_has_them() {
         assert_eq!(join_rows(" \n = A = \n \n b c \n"), "\n\n = A = \n\n\n\n\n b c \n");
         assert_eq!(join_rows("no line feed"), "no line feed");
+        assert_eq!(join_rows("one\nlast"), "one\n\n\nlast");
+        assert_eq!(join_rows("one\n "), "one\n");
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub struct Generator {
     session: Session,
     /// The tokens in the session's cache, one per position.
     read: Vec<u32>,
+    /// The tokenizer's special tokens and those that end a generation, ascending: repeating them is not penalised.
+    spared: Vec<u32>,
 }
 
 /// Where a generation ends, besides the model's own end.
@@ -103,7 +105,11 @@ impl Generator {
     /// Generates with `session`, which is emptied.
     pub fn new(mut session: Session) -> Self {
         session.reset();
-        Self { session, read: Vec::new() }
+        let tokenizer = session.model().tokenizer();
+        let spared = (0..tokenizer.vocab_size() as u32)
+            .filter(|&id| tokenizer.is_special(id) || tokenizer.is_end_of_generation(id))
+            .collect();
+        Self { session, read: Vec::new(), spared }
     }
 
     /// The session.
@@ -177,7 +183,7 @@ impl Generator {
             each(Event::Prefill { done: kept + done, total }).is_continue()
         });
         let sampled = match result {
-            Ok(logits) => Ok(Some(sampler.sample(logits, Past { prompt, generated: &[] })?)),
+            Ok(logits) => Ok(Some(sampler.sample(logits, Past { prompt, generated: &[], spared: &self.spared })?)),
             Err(SessionError::Stopped { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         };
@@ -231,7 +237,7 @@ impl Generator {
             let logits = self.session.feed(&[token], &mut |_| true)?;
             self.read.push(token);
             output.timings.decoded += 1;
-            token = sampler.sample(logits, Past { prompt, generated: &output.tokens })?;
+            token = sampler.sample(logits, Past { prompt, generated: &output.tokens, spared: &self.spared })?;
         };
         // What was held back for a character or a stop string that never came.
         let scanned = stops.push(&decoder.finish());

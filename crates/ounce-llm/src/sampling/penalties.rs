@@ -9,6 +9,9 @@ pub struct Past<'a> {
     pub prompt: &'a [u32],
     /// What was sampled since.
     pub generated: &'a [u32],
+    /// Tokens that are never penalised, in ascending order. What ends a turn must be among them: it stands in the prompt after every turn,
+    /// and a model that is kept from it cannot stop.
+    pub spared: &'a [u32],
 }
 
 /// Counts how often each token occurred, without allocating after the first step.
@@ -26,7 +29,7 @@ impl Penalties {
             || options.frequency_penalty != 0.0
     }
 
-    /// Changes the logits of tokens that occurred before.
+    /// Changes the logits of tokens that occurred before, the spared ones excepted.
     ///
     /// * Repetition (Keskar et al. 2019, as in Hugging Face and llama.cpp): a positive logit of a token among the last
     ///   `penalty_window` tokens of prompt and answer is divided by the penalty, a negative one multiplied by it, once
@@ -39,7 +42,7 @@ impl Penalties {
             self.repetition(options, past, logits);
         }
         if options.presence_penalty != 0.0 || options.frequency_penalty != 0.0 {
-            self.frequency(options, past.generated, logits);
+            self.frequency(options, past, logits);
         }
     }
 
@@ -49,7 +52,7 @@ impl Penalties {
         let prompt = last(past.prompt, window - generated.len());
         for &token in prompt.iter().chain(generated) {
             let Some(count) = self.counts.get_mut(token as usize) else { continue };
-            if std::mem::replace(count, 1) == 0 {
+            if std::mem::replace(count, 1) == 0 && past.spared.binary_search(&token).is_err() {
                 let logit = &mut logits[token as usize];
                 *logit = if *logit > 0.0 {
                     *logit / options.repetition_penalty
@@ -62,16 +65,16 @@ impl Penalties {
         self.clear(generated);
     }
 
-    fn frequency(&mut self, options: &SamplerOptions, generated: &[u32], logits: &mut [f32]) {
-        for &token in generated {
+    fn frequency(&mut self, options: &SamplerOptions, past: Past<'_>, logits: &mut [f32]) {
+        for &token in past.generated {
             if let Some(count) = self.counts.get_mut(token as usize) {
                 *count += 1;
             }
         }
-        for &token in generated {
+        for &token in past.generated {
             let Some(count) = self.counts.get_mut(token as usize) else { continue };
             let times = std::mem::take(count);
-            if times > 0 {
+            if times > 0 && past.spared.binary_search(&token).is_err() {
                 logits[token as usize] -= times as f32 * options.frequency_penalty + options.presence_penalty;
             }
         }

@@ -14,6 +14,8 @@ use std::ops::ControlFlow;
 pub(crate) struct Settings {
     pub(crate) sampler: SamplerOptions,
     pub(crate) generate: GenerateOptions,
+    /// Whether the user can go on typing after an answer.
+    pub(crate) interactive: bool,
 }
 
 /// What was said so far, and the model that says it.
@@ -21,6 +23,7 @@ pub(crate) struct Conversation {
     generator: Generator,
     sampler: Sampler,
     options: GenerateOptions,
+    interactive: bool,
     system: Option<String>,
     turns: Vec<Message>,
 }
@@ -29,8 +32,15 @@ impl Conversation {
     /// A conversation in which nothing has been said.
     pub(crate) fn new(session: Session, settings: Settings, system: Option<String>) -> Result<Self> {
         let sampler = Sampler::new(settings.sampler).map_err(Failure::usage)?;
-        let options = settings.generate;
-        Ok(Self { generator: Generator::new(session), sampler, options, system, turns: Vec::new() })
+        let Settings { generate: options, interactive, .. } = settings;
+        Ok(Self {
+            generator: Generator::new(session),
+            sampler,
+            options,
+            interactive,
+            system,
+            turns: Vec::new(),
+        })
     }
 
     /// The session that it runs on.
@@ -109,12 +119,11 @@ impl Conversation {
     /// What can be done when the context is full.
     pub(crate) fn how_to_make_room(&self) -> String {
         let (context, most) = (self.session().context(), self.session().model().config().context);
+        let forget = if self.interactive { ", forget the conversation with /reset" } else { "" };
         if context < most {
-            format!(
-                "shorten the text, forget the conversation with /reset, or start with --ctx N (up to {most})"
-            )
+            format!("shorten the text{forget}, or start with --ctx N (up to {most})")
         } else {
-            format!("shorten the text or forget the conversation with /reset; the model takes {most} tokens")
+            format!("shorten the text{forget}; the model takes {most} tokens")
         }
     }
 

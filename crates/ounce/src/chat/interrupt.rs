@@ -1,19 +1,27 @@
-//! Ctrl-C stops a generation, not the program.
+//! Ctrl-C stops a generation, not the program; a second one, while the generation goes on, stops the program.
 
 use crate::failure::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// 128 and the number of the signal, as shells count.
+const EXIT_CODE: i32 = 130;
 
 /// Remembers that Ctrl-C was pressed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Begins to listen.
+    /// Begins to listen. If it is pressed again before [`Interrupt::clear`], what runs does not stop: the program exits with the code of
+    /// a program that Ctrl-C ended.
     pub(crate) fn listen() -> Result<Self> {
         let interrupt = Self::default();
         let flag = interrupt.0.clone();
-        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
+        ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(EXIT_CODE);
+            }
+        })?;
         Ok(interrupt)
     }
 

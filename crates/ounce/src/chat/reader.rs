@@ -1,9 +1,11 @@
 //! Reading what the user types: a line, a line that goes on after a backslash, or a block between `"""`.
 
 use crate::failure::{Failure, Result};
+use crate::output::note;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Config, Editor};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Lines kept between chats.
@@ -12,8 +14,10 @@ const HISTORY: usize = 1000;
 /// What was typed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Input {
-    /// A whole entry, of one or several lines.
+    /// A whole entry, of one or several lines; it may be a command.
     Text(String),
+    /// What stood between `"""`: never a command.
+    Block(String),
     /// Ctrl-C: the entry was thrown away.
     Interrupted,
     /// Ctrl-D.
@@ -39,7 +43,7 @@ pub(super) fn entry(lines: &mut dyn Lines) -> Result<Input> {
     while let Some(kept) = text.strip_suffix('\\') {
         let kept = kept.to_owned();
         match lines.line("… ")? {
-            Input::Text(line) => text = format!("{kept}\n{line}"),
+            Input::Text(line) | Input::Block(line) => text = format!("{kept}\n{line}"),
             Input::Interrupted => return Ok(Input::Interrupted),
             Input::End => return Ok(Input::Text(kept)),
         }
@@ -56,15 +60,15 @@ fn block(rest: &str, lines: &mut dyn Lines) -> Result<Input> {
             if !last.is_empty() {
                 parts.push(last.to_owned());
             }
-            return Ok(Input::Text(parts.join("\n")));
+            return Ok(Input::Block(parts.join("\n")));
         }
         if !(parts.is_empty() && line.trim().is_empty()) {
             parts.push(line);
         }
         line = match lines.line("… ")? {
-            Input::Text(line) => line,
+            Input::Text(line) | Input::Block(line) => line,
             Input::Interrupted => return Ok(Input::Interrupted),
-            Input::End => return Ok(Input::Text(parts.join("\n"))),
+            Input::End => return Ok(Input::Block(parts.join("\n"))),
         };
     }
 }
@@ -72,26 +76,33 @@ fn block(rest: &str, lines: &mut dyn Lines) -> Result<Input> {
 /// The terminal, with a history of earlier lines.
 pub(super) struct Terminal {
     editor: Editor<(), FileHistory>,
-    history: PathBuf,
+    history: Option<PathBuf>,
 }
 
 impl Terminal {
-    /// Takes over the terminal; a history that cannot be read begins empty.
-    pub(super) fn open(history: PathBuf) -> Result<Self> {
+    /// Takes over the terminal; a history that cannot be read begins empty, and without a path for it none is kept.
+    pub(super) fn open(history: Option<PathBuf>) -> Result<Self> {
         let config = Config::builder().max_history_size(HISTORY)?.auto_add_history(true).build();
         let mut editor = Editor::with_config(config)?;
-        let _ = editor.load_history(&history);
+        if let Some(history) = &history {
+            let _ = editor.load_history(history);
+        }
         Ok(Self { editor, history })
     }
 }
 
 impl Lines for Terminal {
     fn line(&mut self, prompt: &str) -> Result<Input> {
-        match self.editor.readline(prompt) {
-            Ok(line) => Ok(Input::Text(line)),
-            Err(ReadlineError::Interrupted) => Ok(Input::Interrupted),
-            Err(ReadlineError::Eof) => Ok(Input::End),
-            Err(error) => Err(Failure::new(format!("cannot read from the terminal: {error}"))),
+        loop {
+            match self.editor.readline(prompt) {
+                Ok(line) => return Ok(Input::Text(line)),
+                Err(ReadlineError::Interrupted) => return Ok(Input::Interrupted),
+                Err(ReadlineError::Eof) => return Ok(Input::End),
+                Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                    note("that line was not UTF-8 text; type it again");
+                }
+                Err(error) => return Err(Failure::new(format!("cannot read from the terminal: {error}"))),
+            }
         }
     }
 }
@@ -99,10 +110,11 @@ impl Lines for Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         // Losing the history is no reason to complain on leaving.
-        if let Some(folder) = self.history.parent() {
+        let Some(history) = &self.history else { return };
+        if let Some(folder) = history.parent() {
             let _ = std::fs::create_dir_all(folder);
         }
-        let _ = self.editor.save_history(&self.history);
+        let _ = self.editor.save_history(history);
     }
 }
 
@@ -129,10 +141,11 @@ mod tests {
         assert_eq!(read(&["hello"]), text("hello"));
         assert_eq!(read(&["a\\", "b\\", "c"]), text("a\nb\nc"));
         assert_eq!(read(&["a\\"]), text("a"));
-        assert_eq!(read(&["\"\"\"", "a", "", "b", "\"\"\""]), text("a\n\nb"));
-        assert_eq!(read(&["\"\"\"a", "b\"\"\""]), text("a\nb"));
-        assert_eq!(read(&["\"\"\"one\"\"\""]), text("one"));
-        assert_eq!(read(&["\"\"\"", "open"]), text("open"));
+        let block = |text: &str| Input::Block(text.to_owned());
+        assert_eq!(read(&["\"\"\"", "a", "", "b", "\"\"\""]), block("a\n\nb"));
+        assert_eq!(read(&["\"\"\"a", "b\"\"\""]), block("a\nb"));
+        assert_eq!(read(&["\"\"\"/reset\"\"\""]), block("/reset"));
+        assert_eq!(read(&["\"\"\"", "open"]), block("open"));
         assert_eq!(read(&[]), Input::End);
     }
 

@@ -4,7 +4,7 @@ use super::reader::{Input, Terminal, entry};
 use super::save::save;
 use super::{Conversation, Interrupt, remark, speed};
 use crate::failure::{Failure, Result};
-use crate::output;
+use crate::output::{self, note};
 use std::path::{Path, PathBuf};
 
 const HELP: &str = "\
@@ -13,8 +13,8 @@ const HELP: &str = "\
 /system TEXT   begin anew with this system message; without TEXT, with none
 /save FILE     write the conversation to FILE (Markdown, or JSON if it ends in .json)
 /exit          leave (also Ctrl-D, or Ctrl-C twice)
-A line that ends with \\ goes on; text between \"\"\" and \"\"\" may have many lines.
-Ctrl-C stops an answer.";
+A line that ends with \\ goes on; text between \"\"\" and \"\"\" may have many lines and is never a command.
+Ctrl-C stops an answer; pressed again before it has stopped, the program.";
 
 /// The loop of reading and answering.
 pub(crate) struct Repl {
@@ -56,7 +56,7 @@ impl Repl {
     }
 
     /// Reads and answers until the user leaves.
-    pub(crate) fn run(&mut self, history: PathBuf) -> Result<()> {
+    pub(crate) fn run(&mut self, history: Option<PathBuf>) -> Result<()> {
         let mut terminal = Terminal::open(history)?;
         let mut interrupted = false;
         loop {
@@ -64,7 +64,7 @@ impl Repl {
                 Input::End => return Ok(()),
                 Input::Interrupted if interrupted => return Ok(()),
                 Input::Interrupted => {
-                    eprintln!("Ctrl-C again or /exit leaves");
+                    note("Ctrl-C again or /exit leaves");
                     interrupted = true;
                 }
                 Input::Text(text) => {
@@ -78,29 +78,37 @@ impl Repl {
                         None => self.answer(&text)?,
                     }
                 }
+                Input::Block(text) => {
+                    interrupted = false;
+                    if !text.trim().is_empty() {
+                        self.answer(&text)?;
+                    }
+                }
             }
         }
     }
 
     fn obey(&mut self, command: &Command<'_>) {
         match command {
-            Command::Help => eprintln!("{HELP}"),
+            Command::Help => note(HELP),
             Command::Reset => {
                 self.conversation.reset();
-                eprintln!("forgotten");
+                note("forgotten");
             }
             Command::System(text) => {
                 self.conversation.set_system((!text.is_empty()).then(|| (*text).to_owned()));
-                eprintln!("begun anew");
+                note("begun anew");
             }
-            Command::Save("") => eprintln!("name a file: /save FILE"),
+            Command::Save("") => note("name a file: /save FILE"),
             Command::Save(path) => match save(&self.conversation.messages(), Path::new(path)) {
-                Ok(()) => eprintln!("saved to {path}"),
+                Ok(()) => note(format_args!("saved to {path}")),
                 Err(failure) => {
                     failure.report();
                 }
             },
-            Command::Unknown(name) => eprintln!("there is no command /{name}; /help lists them"),
+            Command::Unknown(name) => note(format_args!(
+                "there is no command /{name}; /help lists them. If it is text for the model, put a space before it"
+            )),
             Command::Exit => {}
         }
     }
@@ -113,10 +121,10 @@ impl Repl {
                 let line_open = !generation.text.is_empty() && !generation.text.ends_with('\n');
                 output::print(if line_open { "\n" } else { "" })?;
                 if let Some(remark) = remark(&generation, &self.conversation) {
-                    eprintln!("[{remark}]");
+                    note(format_args!("[{remark}]"));
                 }
                 if self.show_speed {
-                    eprintln!("[{}]", speed(&generation));
+                    note(format_args!("[{}]", speed(&generation)));
                 }
                 Ok(())
             }

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 128)]
     decode: usize,
     /// Runs of each, after one that is not counted
-    #[arg(short, long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     runs: u32,
     /// How keys and values are kept
     #[arg(long, value_enum, default_value_t = Kv::F16)]
@@ -48,7 +48,8 @@ struct Report {
     prefill_runs: Vec<f64>,
     decode_runs: Vec<f64>,
     weight_bytes_per_token: u64,
-    memory_bytes_per_s: f64,
+    /// Null if there was no memory to measure it.
+    memory_bytes_per_s: Option<f64>,
     /// Weights streamed per second of decoding, as a share of `memory_bytes_per_s`.
     bandwidth_share: Option<f64>,
     load_seconds: f64,
@@ -83,9 +84,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let peak_rss_bytes = memory::peak_rss_bytes();
     let weight_bytes = session.model().weight_bytes();
     let mut pool = session.into_pool();
-    let memory_bytes_per_s = bandwidth::read_bandwidth(&mut pool);
     let decode_tokens_per_s = median(&decode);
-    let report = Report {
+    let mut report = Report {
         model: resolve::display_name(&path),
         kernels: pool.kernels().name(),
         threads: pool.threads(),
@@ -96,12 +96,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         prefill_runs: prefill,
         decode_runs: decode,
         weight_bytes_per_token: weight_bytes,
-        memory_bytes_per_s,
-        bandwidth_share: decode_tokens_per_s.map(|speed| speed * weight_bytes as f64 / memory_bytes_per_s),
+        memory_bytes_per_s: None,
+        bandwidth_share: None,
         load_seconds,
         peak_rss_bytes,
     };
-    if arguments.json { output::print_json(&report) } else { output::print(&describe(&report)) }
+    // What was measured is out before the bandwidth takes memory.
+    if !arguments.json {
+        output::print(&describe(&report))?;
+    }
+    report.memory_bytes_per_s = bandwidth::read_bandwidth(&mut pool);
+    report.bandwidth_share = decode_tokens_per_s
+        .zip(report.memory_bytes_per_s)
+        .map(|(speed, bandwidth)| speed * weight_bytes as f64 / bandwidth);
+    if arguments.json { output::print_json(&report) } else { output::print(&describe_bandwidth(&report)) }
 }
 
 /// Random tokens of the vocabulary, the same every time.
@@ -118,7 +126,7 @@ fn measure(
     bar: &ProgressBar,
     mut run: impl FnMut() -> Result<Duration>,
 ) -> Result<Vec<f64>> {
-    let mut speeds = Vec::with_capacity(runs);
+    let mut speeds = Vec::new();
     if tokens == 0 {
         return Ok(speeds);
     }
@@ -182,18 +190,22 @@ fn describe(report: &Report) -> String {
             spread(&report.decode_runs)
         );
     }
-    if let Some(share) = report.bandwidth_share {
-        text += &format!(
-            "decode streams {} per token: {:.0}% of the {}/s that this machine reads\n",
-            output::bytes(report.weight_bytes_per_token),
-            100.0 * share,
-            output::bytes(report.memory_bytes_per_s as u64),
-        );
-    }
     if let Some(peak) = report.peak_rss_bytes {
         text += &format!("loaded in {:.2} s, peak memory {}\n", report.load_seconds, output::bytes(peak));
     }
     text
+}
+
+fn describe_bandwidth(report: &Report) -> String {
+    match (report.bandwidth_share, report.memory_bytes_per_s) {
+        (Some(share), Some(bandwidth)) => format!(
+            "decode streams {} per token: {:.0}% of the {}/s that this machine reads\n",
+            output::bytes(report.weight_bytes_per_token),
+            100.0 * share,
+            output::bytes(bandwidth as u64),
+        ),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]

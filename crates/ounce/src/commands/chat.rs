@@ -4,8 +4,9 @@ use super::pull::Hub;
 use crate::cache::Cache;
 use crate::catalogue;
 use crate::chat::{Conversation, Interrupt, Repl, Settings, remark, speed};
-use crate::cli::{Kv, Sampling, Threads};
+use crate::cli::{Kv, Sampling, Threads, at_least_one};
 use crate::failure::{Context as _, Failure, Result};
+use crate::output::note;
 use crate::{load, output, resolve};
 use clap::Args;
 use ounce_llm::generate::{FinishReason, GenerateOptions};
@@ -30,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
     /// Tokens that the conversation may hold [default: what the model was made for, at most 32768]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
     ctx: Option<usize>,
     /// How keys and values are kept
     #[arg(long, value_enum, default_value_t = Kv::F16)]
@@ -48,23 +49,33 @@ pub(crate) struct Arguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let settings = Settings {
-        sampler: arguments.sampling.options()?,
-        generate: GenerateOptions { max_tokens: arguments.max_tokens, stop: arguments.stop.clone() },
-    };
+    let sampler = arguments.sampling.options()?;
     let question = question(arguments)?;
+    let settings = Settings {
+        sampler,
+        generate: GenerateOptions { max_tokens: arguments.max_tokens, stop: arguments.stop.clone() },
+        interactive: question.is_none(),
+    };
     let path = resolve::resolve_or_fetch(&arguments.model, arguments.hub.endpoint().as_deref())?;
     let session = load::session(&path, arguments.threads.get(), arguments.ctx, arguments.kv.into())?;
+    if let Some(error) = session.model().chat_template_error() {
+        note(format_args!(
+            "warning: {}, so the model continues the text as it stands instead of answering",
+            Failure::from_error(error)
+        ));
+    }
     let mut conversation = Conversation::new(session, settings, arguments.system.clone())?;
     let interrupt = Interrupt::listen()?;
     if let Some(question) = question {
         return once(&mut conversation, &question, &interrupt, arguments.quiet);
     }
-    eprintln!("{}  (/help lists commands)", resolve::display_name(&path));
+    note(format_args!("{}  (/help lists commands)", resolve::display_name(&path)));
     if !conversation.has_turns() {
-        eprintln!("This model has no chat template: it continues what you type.");
+        note("This model has no chat template: it continues what you type.");
     }
-    Repl::new(conversation, interrupt, !arguments.quiet).run(Cache::locate()?.history())
+    // A machine without a home keeps no history.
+    let history = Cache::locate().ok().map(|cache| cache.history());
+    Repl::new(conversation, interrupt, !arguments.quiet).run(history)
 }
 
 /// What is asked once: `-p`, or all of standard input where that is no terminal.
@@ -91,10 +102,10 @@ fn once(conversation: &mut Conversation, question: &str, interrupt: &Interrupt, 
         output::print("\n")?;
     }
     if let Some(remark) = remark(&generation, conversation) {
-        eprintln!("[{remark}]");
+        note(format_args!("[{remark}]"));
     }
     if !quiet {
-        eprintln!("[{}]", speed(&generation));
+        note(format_args!("[{}]", speed(&generation)));
     }
     if generation.finish == FinishReason::Cancelled {
         return Err(Failure::new("interrupted"));

@@ -43,6 +43,8 @@ struct Report {
     tokenizer: Option<TokenizerRow>,
     tokenizer_problem: Option<String>,
     chat_template: bool,
+    /// Why the chat template cannot be used, if it cannot.
+    chat_template_problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tensors: Option<Vec<TensorRow>>,
 }
@@ -105,12 +107,12 @@ fn inspect(path: &Path, list: bool) -> Result<Report> {
     };
     let (format, tokenizer, template) = if path.is_dir() {
         let template = ChatTemplate::from_folder(path);
-        ("Hugging Face folder".to_owned(), Tokenizer::from_folder(path), template.is_ok_and(|t| t.is_some()))
+        ("Hugging Face folder".to_owned(), Tokenizer::from_folder(path), template)
     } else {
         let file = Gguf::open(path)?;
         let template = ChatTemplate::from_gguf(file.metadata());
         let format = format!("GGUF version {}", file.version());
-        (format, Tokenizer::from_gguf(file.metadata()), template.is_ok_and(|t| t.is_some()))
+        (format, Tokenizer::from_gguf(file.metadata()), template)
     };
     let (tokenizer, tokenizer_problem) = match tokenizer {
         Ok(tokenizer) => (Some(tokenizer), None),
@@ -133,7 +135,8 @@ fn inspect(path: &Path, list: bool) -> Result<Report> {
             adds_bos: tokenizer.adds_bos(),
         }),
         tokenizer_problem,
-        chat_template: template,
+        chat_template: matches!(template, Ok(Some(_))),
+        chat_template_problem: template.err().map(|error| Failure::from(error).to_string()),
         tensors: list.then(|| tensors.into_iter().map(row).collect()),
     })
 }
@@ -185,7 +188,7 @@ fn row(tensor: TensorSummary) -> TensorRow {
 fn describe(report: &Report) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: String| {
-        let _ = writeln!(text, "{label:<14}{value}");
+        let _ = writeln!(text, "{label:<14}{}", output::escaped(&value));
     };
     line("file", format!("{} ({})", report.path, report.format));
     match (&report.architecture, &report.problem) {
@@ -228,13 +231,19 @@ fn describe(report: &Report) -> String {
         (None, Some(problem)) => line("tokenizer", format!("cannot be used: {problem}")),
         (None, None) => {}
     }
-    line("chat template", if report.chat_template { "yes" } else { "none" }.to_owned());
+    line(
+        "chat template",
+        match &report.chat_template_problem {
+            Some(problem) => format!("cannot be used: {problem}"),
+            None => if report.chat_template { "yes" } else { "none" }.to_owned(),
+        },
+    );
     for tensor in report.tensors.iter().flatten() {
         let shape: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
         let _ = writeln!(
             text,
             "{:<40} {:<16} {:<6} {:>10}",
-            tensor.name,
+            output::escaped(&tensor.name).replace('\n', "\\n"),
             shape.join(" x "),
             tensor.r#type,
             output::bytes(tensor.bytes)

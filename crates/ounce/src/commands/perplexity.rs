@@ -1,6 +1,6 @@
 //! `ounce perplexity`: how well a model predicts a text, and how far it is from another model.
 
-use crate::cli::{Kv, Threads};
+use crate::cli::{Kv, Threads, at_least_one};
 use crate::failure::{Context as _, Failure, Result};
 use crate::{load, output, resolve};
 use clap::{Args, ValueEnum};
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Named::Hf)]
     protocol: Named,
     /// Tokens of a window [default: 2048 for hf, 512 for llama.cpp]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
     window: Option<usize>,
     /// Stop after so many windows [default: the whole text]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -88,7 +88,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let against = arguments.against.as_deref().map(resolve::resolve).transpose()?;
     let text = read_text(&arguments.text)?;
 
-    let mut session = open(&path, arguments, protocol)?;
+    let threads = arguments.threads.get();
+    let mut session = open(&path, arguments, threads, protocol)?;
     let tokens = protocol.encode(session.model().tokenizer(), &text)?;
     let chunks = arguments.chunks.map(|chunks| chunks as usize);
     let bar = ProgressBar::no_length().with_style(
@@ -105,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         None => evaluate::perplexity(&mut session, &tokens, protocol, chunks, &mut progress)
             .map(|perplexity| (perplexity, None)),
         Some(path) => {
-            let mut other = open(path, arguments, protocol)?;
+            let mut other = open(path, arguments, threads, protocol)?;
             if protocol.encode(other.model().tokenizer(), &text)? != tokens {
                 return Err(EvaluateError::TokensDiffer.into());
             }
@@ -119,8 +120,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json { output::print_json(&report) } else { output::print(&describe(&report)) }
 }
 
-fn open(path: &Path, arguments: &Arguments, protocol: Protocol) -> Result<Session> {
-    load::session(path, arguments.threads.get(), Some(protocol.window().max(1)), arguments.kv.into())
+fn open(path: &Path, arguments: &Arguments, threads: usize, protocol: Protocol) -> Result<Session> {
+    load::session(path, threads, Some(protocol.window()), arguments.kv.into())
         .map_err(|failure| failure.hint("choose a smaller --window"))
 }
 

@@ -4,7 +4,7 @@ use crate::cache::Cache;
 use crate::catalogue::{self, Model};
 use crate::failure::{Failure, Result};
 use crate::fetch::{self, HubFile};
-use crate::output;
+use crate::output::{self, note};
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -103,6 +103,6 @@ fn list(cache: &Cache, models: &[Model], json: bool) -> Result<()> {
         );
         let _ = writeln!(text, "{:width$}  {state}", "");
     }
-    eprintln!("cache: {}", cache.root().display());
+    note(format_args!("cache: {}", cache.root().display()));
     output::print(&text)
 }

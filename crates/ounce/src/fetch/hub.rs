@@ -4,6 +4,7 @@ use super::place::Place;
 use super::{child, progress, verify};
 use crate::catalogue::{Model, is_file_name};
 use crate::failure::{Context as _, Failure, Result};
+use crate::output::note;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -43,6 +44,11 @@ impl HubFile {
         self.repository.replace('/', "--")
     }
 
+    /// Its path in the repository, which is its path in its folder too.
+    pub(crate) fn path(&self) -> &str {
+        &self.file
+    }
+
     /// The last part of its path.
     pub(crate) fn name(&self) -> &str {
         self.file.rsplit('/').next().unwrap_or(&self.file)
@@ -76,7 +82,10 @@ pub(super) fn fetch_known(
 
 /// Downloads a file of which nothing is known; gives its sha256 if the hub named it and the file has it.
 pub(super) fn fetch_unknown(place: &Place, file: &HubFile, endpoint: Option<&str>) -> Result<Option<String>> {
-    let part = place.partial().join(format!("{}.part", file.name()));
+    let part = place.partial().join("parts").join(format!("{}.part", file.path()));
+    if let Some(folder) = part.parent() {
+        fs::create_dir_all(folder).context(|| format!("cannot create {}", folder.display()))?;
+    }
     let url = file.url(endpoint);
     let headers = download(place, &part, &url, 0).map_err(|failure| {
         failure.hint(format!(
@@ -97,7 +106,7 @@ fn download(place: &Place, part: &Path, url: &str, total: u64) -> Result<String>
     if !child::works("curl", &["--version"]) {
         return Err(Failure::new("curl cannot be run"));
     }
-    eprintln!("fetching {url} with curl");
+    note(format_args!("fetching {url} with curl"));
     let headers = place.partial().join("headers");
     let bar = progress::bar("downloading", total);
     let resumed = part.exists();
@@ -168,6 +177,7 @@ mod tests {
             "http://hub/owner/repo/resolve/main/folder/model.Q4_0.gguf"
         );
         assert_eq!((file.folder().as_str(), file.name()), ("owner--repo", "model.Q4_0.gguf"));
+        assert_eq!(file.path(), "folder/model.Q4_0.gguf");
         assert!(HubFile::parse("smollm2-135m").is_none());
         assert!(HubFile::parse("C:\\model.gguf").is_none());
         assert!(HubFile::parse("a/../b:x.gguf").unwrap().is_err());

@@ -18,6 +18,7 @@ pub(crate) use terms::accept_terms;
 use crate::cache::Cache;
 use crate::catalogue::{Model, Source};
 use crate::failure::{Failure, Result};
+use crate::output::note;
 use place::Place;
 use std::path::PathBuf;
 
@@ -27,10 +28,10 @@ pub(crate) fn fetch(cache: &Cache, model: &Model, endpoint: Option<&str>) -> Res
     if let Some(path) = place.finished() {
         if verify::file_sha256(&path, "verifying")? == model.sha256 {
             place.leave();
-            eprintln!("{} is here, verified: {}", model.name, path.display());
+            note(format_args!("{} is here, verified: {}", model.name, path.display()));
             return Ok(path);
         }
-        eprintln!("{} is damaged; fetching it again", path.display());
+        note(format_args!("{} is damaged; fetching it again", path.display()));
     }
     let mut attempts = Vec::new();
     for source in &model.sources {
@@ -46,12 +47,12 @@ pub(crate) fn fetch(cache: &Cache, model: &Model, endpoint: Option<&str>) -> Res
         match result {
             Ok(()) => {
                 let path = place.finish()?;
-                eprintln!("{} is ready: {}", model.name, path.display());
+                note(format_args!("{} is ready: {}", model.name, path.display()));
                 return Ok(path);
             }
             Err(Failure::Quiet) => return Err(Failure::Quiet),
             Err(failure) => {
-                eprintln!("{label}: {failure}");
+                note(format_args!("{label}: {failure}"));
                 attempts.push(format!("{label}: {failure}"));
             }
         }
@@ -63,17 +64,17 @@ pub(crate) fn fetch(cache: &Cache, model: &Model, endpoint: Option<&str>) -> Res
 /// Makes sure that a file of a hub lies in the cache, and says where. It is verified against the checksum that the hub
 /// names, if it does.
 pub(crate) fn fetch_hub_file(cache: &Cache, file: &HubFile, endpoint: Option<&str>) -> Result<PathBuf> {
-    let place = Place::lock(cache, &file.folder(), file.name())?;
+    let place = Place::lock(cache, &file.folder(), file.path())?;
     if let Some(path) = place.finished() {
         place.leave();
-        eprintln!("already here: {}", path.display());
+        note(format_args!("already here: {}", path.display()));
         return Ok(path);
     }
     match hub::fetch_unknown(&place, file, endpoint)? {
-        Some(sha256) => eprintln!("sha256 verified: {sha256}"),
-        None => eprintln!("the hub named no sha256, so the file is not verified"),
+        Some(sha256) => note(format_args!("sha256 verified: {sha256}")),
+        None => note("the hub named no sha256, so the file is not verified"),
     }
     let path = place.finish()?;
-    eprintln!("ready: {}", path.display());
+    note(format_args!("ready: {}", path.display()));
     Ok(path)
 }

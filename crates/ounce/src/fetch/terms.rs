@@ -2,12 +2,13 @@
 
 use crate::catalogue::Model;
 use crate::failure::{Failure, Result};
+use crate::output::note;
 use std::io::{IsTerminal as _, Write as _, stderr, stdin};
 
 /// Shows the model's terms, if it has any, and asks whether they are accepted, unless `accepted` says so already.
 pub(crate) fn accept_terms(model: &Model, accepted: bool) -> Result<()> {
     let Some(terms) = &model.terms else { return Ok(()) };
-    eprintln!("{}: {}\n{}", model.title, model.licence, terms.trim());
+    note(format_args!("{}: {}\n{}", model.title, model.licence, terms.trim()));
     if accepted {
         return Ok(());
     }
@@ -18,7 +19,7 @@ pub(crate) fn accept_terms(model: &Model, accepted: bool) -> Result<()> {
     if !stdin().is_terminal() || !stderr().is_terminal() {
         return Err(refused());
     }
-    eprint!("Do you accept them? [y/N] ");
+    let _ = write!(stderr(), "Do you accept them? [y/N] ");
     let _ = stderr().flush();
     let mut answer = String::new();
     stdin().read_line(&mut answer)?;

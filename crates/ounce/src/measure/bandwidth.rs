@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Well beyond the caches of one processor.
-const BYTES: usize = 512 << 20;
+const BYTES: usize = 256 << 20;
 /// Words that a thread claims at a time.
 const CHUNK: usize = (1 << 20) / 8;
 /// The best of so many passes counts.
 const PASSES: usize = 5;
 
 /// The bandwidth, in bytes per second, at which all threads of `pool` together read memory: the best of several passes over a
-/// buffer that no cache holds.
-pub(crate) fn read_bandwidth(pool: &mut ThreadPool) -> f64 {
+/// buffer that no cache holds; `None` if there is no memory for it.
+pub(crate) fn read_bandwidth(pool: &mut ThreadPool) -> Option<f64> {
+    // Asked for first, since a vector that cannot be had ends the program; what is gained by it is given back untouched.
+    Vec::<u64>::new().try_reserve_exact(BYTES / 8).ok()?;
     let mut words = vec![0_u64; BYTES / 8];
     let mut best = f64::INFINITY;
     pool.region(|team| {
@@ -31,7 +33,7 @@ pub(crate) fn read_bandwidth(pool: &mut ThreadPool) -> f64 {
         }
         black_box(sum.into_inner());
     });
-    BYTES as f64 / best
+    Some(BYTES as f64 / best)
 }
 
 /// A sum with enough independent parts that loading is all it waits for.
