@@ -7,7 +7,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State};
 
-use super::{json, time};
+use super::{guard, json, time};
 
 /// The most bytes that one call of a string method may make.
 const METHOD_LIMIT: usize = 64 << 20;
@@ -34,6 +34,22 @@ pub(super) fn new() -> Result<Environment<'static>, Error> {
     });
     environment.add_function("strftime_now", |format: String| time::strftime(&format, time::now()));
     environment.add_filter("tojson", tojson);
+    // The library writes lists and dicts by descending into them.
+    environment.set_formatter(|out, state, value| {
+        guard::check_value(state, value)?;
+        minijinja::escape_formatter(out, state, value)
+    });
+    environment.add_filter(guard::FILTER, |state: &State<'_, '_>, value: Value| {
+        guard::check_value(state, &value).map(|()| value)
+    });
+    environment.add_filter("string", |state: &State<'_, '_>, value: &Value| {
+        guard::check_value(state, value)?;
+        minijinja::filters::string(state, value)
+    });
+    environment.add_filter("pprint", |state: &State<'_, '_>, value: &Value| {
+        guard::check_value(state, value)?;
+        Ok::<_, Error>(minijinja::filters::pprint(value))
+    });
     // In Python None cannot be iterated; templates tell by it whether there are tools.
     environment.add_test("iterable", |value: &Value| {
         value.kind() == ValueKind::String || (!value.is_none() && value.try_iter().is_ok())

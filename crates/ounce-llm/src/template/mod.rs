@@ -5,6 +5,7 @@
 
 mod environment;
 mod error;
+mod guard;
 mod json;
 mod parts;
 mod time;
@@ -56,14 +57,17 @@ impl ChatTemplate {
     /// Compiles a template. `bos` and `eos` are the texts of the tokens that begin and end a text, which templates may write.
     ///
     /// # Errors
-    /// [`TemplateError::Syntax`].
+    /// [`TemplateError::Syntax`], also for a template of more than 256 KiB and for a tag with more than 1000 operators, filters and attributes, which no
+    /// parser that descends can take.
     pub fn parse(source: &str, bos: Option<&str>, eos: Option<&str>) -> Result<ChatTemplate, TemplateError> {
         let invalid = |error: minijinja::Error| TemplateError::Syntax {
             line: error.line().unwrap_or(1),
             problem: describe(&error),
         };
+        guard::check_source(source).map_err(|(line, problem)| TemplateError::Syntax { line, problem })?;
         let mut environment = environment::new().map_err(invalid)?;
-        environment.add_template_owned(NAME, without_generation_tags(source)).map_err(invalid)?;
+        let program = guard::bounded_assignments(&without_generation_tags(source));
+        environment.add_template_owned(NAME, program).map_err(invalid)?;
         Ok(ChatTemplate {
             environment,
             source: source.to_owned(),
