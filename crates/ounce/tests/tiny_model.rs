@@ -39,6 +39,21 @@ fn inspect_says_what_is_there() {
 }
 
 #[test]
+fn a_broken_chat_template_is_not_taken_for_none() {
+    let machine = machine();
+    let mut bytes = std::fs::read(machine.path("data/a.gguf")).unwrap();
+    let at = bytes.windows(6).position(|window| window == b"endfor").unwrap();
+    bytes[at..at + 6].copy_from_slice(b"endfoo");
+    machine.data("broken.gguf", bytes);
+    let json = machine.run(&["inspect", "broken.gguf", "--json"]).ok().json();
+    assert_eq!(json["chat_template"], false);
+    assert!(json["chat_template_problem"].as_str().unwrap().contains("endfoo"), "{json}");
+    assert!(machine.run(&["inspect", "broken.gguf"]).ok().stdout.contains("cannot be used: "));
+    let ran = machine.run(&["chat", "broken.gguf", "-p", "x", "--max-tokens", "2"]).ok();
+    assert!(ran.stderr.contains("warning: ") && ran.stderr.contains("endfoo"), "{ran:?}");
+}
+
+#[test]
 fn an_answer_is_alone_on_stdout_and_depends_on_the_seed_alone() {
     let machine = machine();
     let ask = |model: &str, more: &[&str]| {

@@ -183,7 +183,9 @@ impl Generator {
             each(Event::Prefill { done: kept + done, total }).is_continue()
         });
         let sampled = match result {
-            Ok(logits) => Ok(Some(sampler.sample(logits, Past { prompt, generated: &[], spared: &self.spared })?)),
+            Ok(logits) => {
+                Ok(Some(sampler.sample(logits, Past { prompt, generated: &[], spared: &self.spared })?))
+            }
             Err(SessionError::Stopped { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         };
@@ -237,7 +239,8 @@ impl Generator {
             let logits = self.session.feed(&[token], &mut |_| true)?;
             self.read.push(token);
             output.timings.decoded += 1;
-            token = sampler.sample(logits, Past { prompt, generated: &output.tokens, spared: &self.spared })?;
+            token =
+                sampler.sample(logits, Past { prompt, generated: &output.tokens, spared: &self.spared })?;
         };
         // What was held back for a character or a stop string that never came.
         let scanned = stops.push(&decoder.finish());
