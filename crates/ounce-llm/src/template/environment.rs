@@ -39,8 +39,8 @@ pub(super) fn new() -> Result<Environment<'static>, Error> {
         guard::check_value(state, value)?;
         minijinja::escape_formatter(out, state, value)
     });
-    environment.add_filter(guard::FILTER, |state: &State<'_, '_>, value: Value| {
-        guard::check_value(state, &value).map(|()| value)
+    environment.add_filter(guard::FILTER, |state: &State<'_, '_>, value: Value, attribute: Option<bool>| {
+        guard::check_assigned(state, &value, attribute == Some(true)).map(|()| value)
     });
     environment.add_filter("string", |state: &State<'_, '_>, value: &Value| {
         guard::check_value(state, value)?;

@@ -52,7 +52,7 @@ pub(super) fn bounded_assignments(source: &str) -> String {
             out.push_str(value);
             out.push_str(")|");
             out.push_str(FILTER);
-            out.push(' ');
+            out.push_str(if inner[..at].contains('.') { "(true) " } else { " " });
             copied = end;
         }
     }
@@ -151,6 +151,20 @@ fn steps(tag: &str) -> usize {
         at += 1;
     }
     steps
+}
+
+/// [`check_value`] for what is assigned. A namespace can be changed later, so with `attribute` it may not be assigned to an attribute: it could come to
+/// contain itself.
+pub(super) fn check_assigned(state: &State<'_, '_>, value: &Value, attribute: bool) -> Result<(), Error> {
+    let is_namespace =
+        |value: &Value| value.as_object().is_some_and(|o| o.type_name().ends_with("::Namespace"));
+    if attribute && is_namespace(value) {
+        return Err(Error::new(
+            ErrorKind::InvalidOperation,
+            "a namespace is assigned to an attribute of a namespace",
+        ));
+    }
+    check_value(state, value)
 }
 
 /// Fails if a list or dict is nested too deeply or is too large to be written; pays with fuel for the look.
