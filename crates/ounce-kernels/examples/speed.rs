@@ -21,9 +21,9 @@ fn main() {
             packed(&mut pool, rows, cols, 32, Quants::U4 { symmetric: true }),
             packed(&mut pool, rows, cols, 32, Quants::U4 { symmetric: false }),
             packed(&mut pool, rows, cols, 64, Quants::U4 { symmetric: false }),
-            packed(&mut pool, rows, cols, 32, Quants::I8 { mins: false, max_abs: 16 }),
-            packed(&mut pool, rows, cols, 16, Quants::I8 { mins: false, max_abs: 32 }),
-            packed(&mut pool, rows, cols, 32, Quants::I8 { mins: false, max_abs: 128 }),
+            packed(&mut pool, rows, cols, 32, Quants::I8 { mins: false, lowest: -16, highest: 15 }),
+            packed(&mut pool, rows, cols, 16, Quants::I8 { mins: false, lowest: -32, highest: 31 }),
+            packed(&mut pool, rows, cols, 32, Quants::I8 { mins: false, lowest: -128, highest: 127 }),
             float(FloatType::F16, rows, cols),
             float(FloatType::F32, rows, cols),
         ];

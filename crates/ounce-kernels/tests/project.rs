@@ -14,8 +14,9 @@ fn packed(pool: &mut ThreadPool, spec: PackSpec, seed: u64) -> (Matrix, Vec<f32>
     let q: Vec<i8> = (0..rows * cols)
         .map(|_| match quants {
             Quants::U4 { .. } => random.below(16) as i8,
-            Quants::I8 { max_abs, .. } => {
-                (random.below(2 * u64::from(max_abs) + 1) as i64 - i64::from(max_abs)).clamp(-128, 127) as i8
+            Quants::I8 { lowest, highest, .. } => {
+                let span = i64::from(highest) - i64::from(lowest) + 1;
+                (random.below(span as u64) as i64 + i64::from(lowest)) as i8
             }
         })
         .collect();
@@ -49,7 +50,9 @@ fn packed(pool: &mut ThreadPool, spec: PackSpec, seed: u64) -> (Matrix, Vec<f32>
 fn layouts() -> impl Iterator<Item = (Quants, usize)> {
     let mut kinds = vec![Quants::U4 { symmetric: true }, Quants::U4 { symmetric: false }];
     for mins in [false, true] {
-        kinds.extend([16, 31, 32, 128].map(|max_abs| Quants::I8 { mins, max_abs }));
+        let ranges =
+            [(-16, 15), (0, 31), (-31, 31), (-32, 31), (-32, 32), (-127, 127), (-128, 127), (1, 100)];
+        kinds.extend(ranges.map(|(lowest, highest)| Quants::I8 { mins, lowest, highest }));
     }
     kinds.into_iter().flat_map(|kind| [16, 32, 64, 96].map(move |group| (kind, group)))
 }
@@ -71,7 +74,13 @@ fn packed_products_equal_the_sums_of_quantized_activations() {
                     ops::project(team, Input { x: &x, norm: None }, &mut [Output::write(&matrix, &mut y)]);
                 });
                 let expected = product(&weights, &quantized(&x), rows, cols);
-                assert_close(&y, &expected, 2e-5, &format!("{kernels:?} {spec:?} n {n}"));
+                // Rounding is relative to the terms of a sum, which may cancel.
+                let magnitudes = |x: &[f32]| x.iter().map(|x| x.abs()).collect::<Vec<_>>();
+                let terms = product(&magnitudes(&weights), &magnitudes(&x), rows, cols);
+                for ((y, expected), terms) in y.iter().zip(&expected).zip(&terms) {
+                    let error = (y - expected).abs();
+                    assert!(error <= 1e-6 * terms, "{kernels:?} {spec:?} n {n}: {y}, expected {expected}");
+                }
             }
         }
     }
@@ -84,11 +93,14 @@ fn extreme_quants_do_not_overflow() {
         for (quants, extreme) in [
             (Quants::U4 { symmetric: true }, 15i8),
             (Quants::U4 { symmetric: false }, 15),
-            (Quants::I8 { mins: true, max_abs: 31 }, 31),
-            (Quants::I8 { mins: false, max_abs: 31 }, -31),
-            (Quants::I8 { mins: false, max_abs: 32 }, -32),
-            (Quants::I8 { mins: false, max_abs: 128 }, -128),
-            (Quants::I8 { mins: false, max_abs: 128 }, 127),
+            (Quants::I8 { mins: true, lowest: 0, highest: 31 }, 31),
+            (Quants::I8 { mins: false, lowest: -16, highest: 15 }, 15),
+            (Quants::I8 { mins: false, lowest: -16, highest: 15 }, -16),
+            (Quants::I8 { mins: false, lowest: -32, highest: 32 }, 32),
+            (Quants::I8 { mins: false, lowest: -32, highest: 31 }, 31),
+            (Quants::I8 { mins: false, lowest: -32, highest: 31 }, -32),
+            (Quants::I8 { mins: false, lowest: -128, highest: 127 }, -128),
+            (Quants::I8 { mins: false, lowest: -128, highest: 127 }, 127),
         ] {
             for group in [16, 32] {
                 let (rows, cols) = (16, 64);
@@ -225,7 +237,8 @@ fn results_do_not_depend_on_threads_or_on_how_tokens_are_grouped() {
     for kernels in Kernels::available() {
         let mut one = ThreadPool::with_kernels(1, kernels);
         let mut three = ThreadPool::with_kernels(3, kernels);
-        for quants in [Quants::U4 { symmetric: false }, Quants::I8 { mins: false, max_abs: 128 }] {
+        for quants in [Quants::U4 { symmetric: false }, Quants::I8 { mins: false, lowest: -16, highest: 15 }]
+        {
             let (matrix, _) = packed(&mut one, PackSpec { rows, cols, group: 32, quants }, 5);
             let x = Random(1).floats(n * cols);
             let run = |pool: &mut ThreadPool, step: usize| {

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{Bytes, NARROW, NIBBLES, PREFETCH_BYTES, PackedTile, RUN, TILE_ROWS, WIDE};
+use super::tile::{Bytes, FIVE, NARROW, NIBBLES, PREFETCH_BYTES, PackedTile, RUN, SIX, TILE_ROWS, WIDE};
 use crate::quantize::{BLOCK, QuantizedView};
 use crate::simd::Simd;
 
@@ -290,6 +290,75 @@ unsafe fn add_narrow_half<const T: usize, const H: usize>(
     }
 }
 
+/// The quants of one quad of a block of 5 (`KIND` = [`FIVE`]) or 6 bits.
+///
+/// # Safety
+/// The block has the runs of its kind.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn plane_quants<const KIND: u8>(block: &Block, quad: usize, h: usize) -> __m256i {
+    // SAFETY: 4 runs of nibbles, then 1 or 2 runs of upper bits.
+    unsafe {
+        let nibbles = block.load(quad % 4, h);
+        let nibbles = if quad < 4 { nibbles } else { _mm256_srli_epi16::<4>(nibbles) };
+        let low = _mm256_and_si256(nibbles, _mm256_set1_epi8(15));
+        // Shifts of 16 bits carry bits into the neighbouring byte; the mask takes only those that belong.
+        let high = if KIND == FIVE {
+            let plane = block.load(4, h);
+            let moved = match quad {
+                0 => _mm256_slli_epi16::<4>(plane),
+                1 => _mm256_slli_epi16::<3>(plane),
+                2 => _mm256_slli_epi16::<2>(plane),
+                3 => _mm256_slli_epi16::<1>(plane),
+                4 => plane,
+                5 => _mm256_srli_epi16::<1>(plane),
+                6 => _mm256_srli_epi16::<2>(plane),
+                _ => _mm256_srli_epi16::<3>(plane),
+            };
+            _mm256_and_si256(moved, _mm256_set1_epi8(0x10))
+        } else {
+            let plane = block.load(4 + quad / 4, h);
+            let moved = match quad % 4 {
+                0 => _mm256_slli_epi16::<4>(plane),
+                1 => _mm256_slli_epi16::<2>(plane),
+                2 => plane,
+                _ => _mm256_srli_epi16::<2>(plane),
+            };
+            _mm256_and_si256(moved, _mm256_set1_epi8(0x30))
+        };
+        _mm256_or_si256(low, high)
+    }
+}
+
+/// `total +=` the dot products of quads `first..first + 4` of a block of 5 or 6 bits. Of 5-bit quants four pairs of products fit 16
+/// bits, of 6-bit ones two.
+///
+/// # Safety
+/// The block has the runs of its kind and 32 columns of `T` tokens.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn add_plane_half<const KIND: u8, const T: usize, const H: usize>(
+    total: &mut Sums<T, H>,
+    block: &Block,
+    first: usize,
+) {
+    let mut sums = [[_mm256_setzero_si256(); T]; H];
+    for quad in 0..4 {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let quants: [__m256i; H] = std::array::from_fn(
+                #[inline(always)]
+                |h| plane_quants::<KIND>(block, first + quad, h),
+            );
+            multiply_add(&mut sums, quants, block, first + quad);
+        }
+        if quad == 3 || (KIND == SIX && quad == 1) {
+            add_widened(total, &sums);
+            sums = [[_mm256_setzero_si256(); T]; H];
+        }
+    }
+}
+
 /// `total +=` the dot products of quads `first..first + 4` of a block of signed bytes. `vpmaddubsw` wants one unsigned factor: the
 /// sign moves to the activation. A pair is at most 2 * 128 * 127, which fits 16 bits; two do not.
 ///
@@ -331,7 +400,12 @@ unsafe fn block_sums<const KIND: u8, const SPLIT: bool, const T: usize, const H:
         }
         let zero = [[_mm256_setzero_si256(); T]; H];
         let (mut first, mut second) = (zero, zero);
-        let add = if KIND == NARROW { add_narrow_half::<T, H> } else { add_wide_half::<T, H> };
+        let add = match KIND {
+            NARROW => add_narrow_half::<T, H>,
+            FIVE => add_plane_half::<FIVE, T, H>,
+            SIX => add_plane_half::<SIX, T, H>,
+            _ => add_wide_half::<T, H>,
+        };
         add(&mut first, block, 0);
         add(if SPLIT { &mut second } else { &mut first }, block, 4);
         [first, second]
@@ -352,7 +426,9 @@ fn rows_product<const KIND: u8, const SPLIT: bool, const T: usize, const H: usiz
     let (unit_blocks, header, block_bytes) =
         (tile.unit_blocks(), tile.header_bytes(), tile.bytes.block_bytes());
     let zero = match tile.bytes {
-        Bytes::Nibbles { zero } | Bytes::Narrow { zero } => -f32::from(zero),
+        Bytes::Nibbles { zero } | Bytes::Narrow { zero } | Bytes::Five { zero } | Bytes::Six { zero } => {
+            -f32::from(zero)
+        }
         Bytes::Wide => 0.0,
     };
     let shifted = zero != 0.0 || tile.mins;
@@ -473,6 +549,10 @@ fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]) {
         (Bytes::Nibbles { .. }, true) => tile_tokens::<NIBBLES, true>(tile, &x, out),
         (Bytes::Narrow { .. }, false) => tile_tokens::<NARROW, false>(tile, &x, out),
         (Bytes::Narrow { .. }, true) => tile_tokens::<NARROW, true>(tile, &x, out),
+        (Bytes::Five { .. }, false) => tile_tokens::<FIVE, false>(tile, &x, out),
+        (Bytes::Five { .. }, true) => tile_tokens::<FIVE, true>(tile, &x, out),
+        (Bytes::Six { .. }, false) => tile_tokens::<SIX, false>(tile, &x, out),
+        (Bytes::Six { .. }, true) => tile_tokens::<SIX, true>(tile, &x, out),
         (Bytes::Wide, false) => tile_tokens::<WIDE, false>(tile, &x, out),
         (Bytes::Wide, true) => tile_tokens::<WIDE, true>(tile, &x, out),
     }
@@ -484,5 +564,5 @@ fn supported() -> bool {
 
 super::table! {
     name: "avx2", features: ["avx2,fma,f16c"], supported: supported, token: Avx2(()),
-    packed_tokens: TOKENS, packed_tile: packed_tile,
+    packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: true,
 }

@@ -214,5 +214,5 @@ fn supported() -> bool {
 
 super::table! {
     name: "avx512-vnni", features: ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"],
-    supported: supported, token: Avx512(()), packed_tokens: TOKENS, packed_tile: packed_tile,
+    supported: supported, token: Avx512(()), packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
 }

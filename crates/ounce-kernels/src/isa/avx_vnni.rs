@@ -86,5 +86,5 @@ fn supported() -> bool {
 
 super::table! {
     name: "avx-vnni", features: ["avxvnni,avx2,fma,f16c"], supported: supported, token: Avx2(()),
-    packed_tokens: TOKENS, packed_tile: packed_tile,
+    packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
 }

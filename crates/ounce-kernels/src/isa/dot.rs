@@ -113,7 +113,9 @@ fn tile_product<D: Dot, const P: usize, const KIND: u8, const SPLIT: bool>(
     assert!(x.scales.len() == tokens * blocks && x.sums.len() == tokens * blocks);
     assert!(x.half_sums.len() == 2 * tokens * blocks && SPLIT == (tile.group == HALF_BLOCK));
     let zero = match tile.bytes {
-        Bytes::Nibbles { zero } | Bytes::Narrow { zero } => -f32::from(zero),
+        Bytes::Nibbles { zero } | Bytes::Narrow { zero } | Bytes::Five { zero } | Bytes::Six { zero } => {
+            -f32::from(zero)
+        }
         Bytes::Wide => -D::WIDE_ZERO,
     };
     let shifted = zero != 0.0 || tile.mins;
@@ -204,6 +206,9 @@ pub(super) fn packed_tile<D: Dot, const P: usize>(
         (Bytes::Nibbles { .. }, true) => tile_product::<D, P, NIBBLES, true>(d, tile, x, out),
         (Bytes::Narrow { .. }, false) => tile_product::<D, P, NARROW, false>(d, tile, x, out),
         (Bytes::Narrow { .. }, true) => tile_product::<D, P, NARROW, true>(d, tile, x, out),
+        (Bytes::Five { .. } | Bytes::Six { .. }, _) => {
+            crate::isa::Kernels::portable().packed_tile(tile, x, out)
+        }
         (Bytes::Wide, false) => tile_product::<D, P, WIDE, false>(d, tile, x, out),
         (Bytes::Wide, true) => tile_product::<D, P, WIDE, true>(d, tile, x, out),
     }

@@ -35,6 +35,8 @@ pub(crate) struct Table {
     supported: fn() -> bool,
     /// The most rows of activations that `packed_tile` takes.
     packed_tokens: usize,
+    /// Whether 5- and 6-bit quants are kept in bit planes, which are smaller, rather than in bytes.
+    bit_planes: bool,
     packed_tile: unsafe fn(&PackedTile<'_>, QuantizedView<'_>, &mut [f32]),
     quantize_row: unsafe fn(&[f32], QuantizedRowMut<'_>),
     norm_row: unsafe fn(&Norm<'_>, &[f32], &mut [f32]),
@@ -111,6 +113,11 @@ impl Kernels {
         self.0.packed_tokens
     }
 
+    /// Whether 5- and 6-bit quants are kept in bit planes.
+    pub(crate) fn bit_planes(self) -> bool {
+        self.0.bit_planes
+    }
+
     forward! {
         /// `out[t][r] = tile[r] . x[t]` for the 16 rows of a tile and all rows of `x`, at most `packed_tokens`.
         packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]);
@@ -173,7 +180,7 @@ macro_rules! kernel {
 macro_rules! table {
     (
         name: $name:literal, features: $features:tt, supported: $supported:expr, token: $token:expr,
-        packed_tokens: $packed_tokens:expr, packed_tile: $packed_tile:path $(,)?
+        packed_tokens: $packed_tokens:expr, packed_tile: $packed_tile:path, bit_planes: $bit_planes:expr $(,)?
     ) => {
         use crate::isa::{Table, kernel};
         use crate::ops::{Activation, Norm};
@@ -200,6 +207,7 @@ macro_rules! table {
             name: $name,
             supported: $supported,
             packed_tokens: $packed_tokens,
+            bit_planes: $bit_planes,
             packed_tile: $packed_tile,
             quantize_row,
             norm_row,

@@ -220,5 +220,5 @@ fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]) {
 
 super::table! {
     name: "neon", features: ["neon"], supported: || std::arch::is_aarch64_feature_detected!("neon"), token: Neon::<false>(()),
-    packed_tokens: TOKENS, packed_tile: packed_tile,
+    packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
 }

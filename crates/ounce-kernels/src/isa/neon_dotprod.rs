@@ -18,5 +18,5 @@ fn supported() -> bool {
 
 super::table! {
     name: "neon-dotprod", features: ["neon,dotprod"], supported: supported, token: Neon::<true>(()),
-    packed_tokens: TOKENS, packed_tile: packed_tile,
+    packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
 }

@@ -121,6 +121,15 @@ fn quant(block: &[u8], bytes: Bytes, row: usize, col: usize) -> i32 {
             let byte = block[run % 4 * RUN + at];
             i32::from(if run < 4 { byte & 15 } else { byte >> 4 }) - i32::from(zero)
         }
+        Bytes::Five { zero } | Bytes::Six { zero } => {
+            let byte = block[run % 4 * RUN + at];
+            let low = if run < 4 { byte & 15 } else { byte >> 4 };
+            let high = match bytes {
+                Bytes::Five { .. } => block[4 * RUN + at] >> run & 1,
+                _ => block[(4 + run / 4) * RUN + at] >> (2 * (run % 4)) & 3,
+            };
+            i32::from(low | high << 4) - i32::from(zero)
+        }
         Bytes::Narrow { zero } => i32::from(block[run * RUN + at]) - i32::from(zero),
         Bytes::Wide => i32::from(block[run * RUN + at] as i8),
     }
@@ -176,5 +185,5 @@ unsafe fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f3
 
 super::table! {
     name: "portable", features: [], supported: || true, token: Portable,
-    packed_tokens: 4, packed_tile: packed_tile,
+    packed_tokens: 4, packed_tile: packed_tile, bit_planes: false,
 }

@@ -10,7 +10,9 @@
 //! another, 64 bytes in all, so that one dot-product instruction serves 8 or 16 rows without a horizontal sum:
 //!
 //! * bytes: 8 runs of 64 bytes, run `c` holding columns `4c..4c+4`;
-//! * nibbles: 4 runs of 64 bytes, run `c` holding columns `4c..4c+4` in the low and `16+4c..16+4c+4` in the high halves.
+//! * nibbles: 4 runs of 64 bytes, run `c` holding columns `4c..4c+4` in the low and `16+4c..16+4c+4` in the high halves;
+//! * five and six bits: the low 4 bits as nibbles, then one run of the fifth bits (bit `q` of a byte belongs to quad `q`), or two runs
+//!   of the upper two bits (run 0 for quads 0 to 3, run 1 for quads 4 to 7; bits `2q` and `2q + 1`, q counted within the run).
 
 use crate::quantize::BLOCK;
 
@@ -28,6 +30,10 @@ pub(crate) const NIBBLES: u8 = 0;
 pub(crate) const NARROW: u8 = 1;
 /// See [`NIBBLES`].
 pub(crate) const WIDE: u8 = 2;
+/// See [`NIBBLES`].
+pub(crate) const FIVE: u8 = 3;
+/// See [`NIBBLES`].
+pub(crate) const SIX: u8 = 4;
 
 /// How a block's quants are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +42,10 @@ pub(crate) enum Bytes {
     Nibbles { zero: u8 },
     /// Unsigned bytes of at most 64; the weight's quant is `stored - zero`.
     Narrow { zero: u8 },
+    /// Unsigned 5-bit quants; the weight's quant is `stored - zero`. Only for tables that ask for bit planes.
+    Five { zero: u8 },
+    /// Unsigned 6-bit quants; the weight's quant is `stored - zero`. Only for tables that ask for bit planes.
+    Six { zero: u8 },
     /// Signed bytes.
     Wide,
 }
@@ -45,6 +55,8 @@ impl Bytes {
     pub(crate) fn block_bytes(self) -> usize {
         match self {
             Bytes::Nibbles { .. } => TILE_ROWS * BLOCK / 2,
+            Bytes::Five { .. } => TILE_ROWS * BLOCK / 2 + RUN,
+            Bytes::Six { .. } => TILE_ROWS * BLOCK / 2 + 2 * RUN,
             Bytes::Narrow { .. } | Bytes::Wide => TILE_ROWS * BLOCK,
         }
     }

@@ -35,8 +35,10 @@ pub enum Quants {
     I8 {
         /// Groups have a minimum.
         mins: bool,
-        /// No quant is larger than this in magnitude. Below 32 the products are faster.
-        max_abs: u8,
+        /// The smallest quant that occurs.
+        lowest: i8,
+        /// The largest quant that occurs. Where the two are less than 64 apart, products are faster.
+        highest: i8,
     },
 }
 

@@ -35,9 +35,9 @@ impl PackedMatrix {
         }
         let (bytes, mins) = match quants {
             Quants::U4 { symmetric } => (Bytes::Nibbles { zero: if symmetric { 8 } else { 0 } }, !symmetric),
-            Quants::I8 { mins, max_abs: 0..=31 } => (Bytes::Narrow { zero: 31 }, mins),
-            Quants::I8 { mins, max_abs: 32 } => (Bytes::Narrow { zero: 32 }, mins),
-            Quants::I8 { mins, .. } => (Bytes::Wide, mins),
+            Quants::I8 { mins, lowest, highest } => {
+                (byte_layout(lowest, highest, team.kernels().bit_planes()), mins)
+            }
         };
         let shape = PackedTile { data: &[], cols, group, bytes, mins, multiplier: 1.0 };
         let tiles = rows.div_ceil(TILE_ROWS);
@@ -92,7 +92,9 @@ impl PackedMatrix {
     pub(crate) fn layout_name(&self) -> String {
         let name = match self.bytes {
             Bytes::Nibbles { .. } => "u4",
-            Bytes::Narrow { .. } => "u6",
+            Bytes::Five { .. } => "u5",
+            Bytes::Six { .. } => "u6",
+            Bytes::Narrow { .. } => "u8",
             Bytes::Wide => "i8",
         };
         format!("{name} g{}{}", self.group, if self.mins { " min" } else { "" })
@@ -182,6 +184,15 @@ impl<'a> TilePacker<'a> {
                     match self.shape.bytes {
                         Bytes::Nibbles { .. } if quad < 4 => out[at] = q as u8 & 15,
                         Bytes::Nibbles { .. } => out[at] |= (q as u8) << 4,
+                        Bytes::Five { zero } | Bytes::Six { zero } => {
+                            let stored = q.wrapping_add(zero as i8) as u8 & 63;
+                            out[at] |= (stored & 15) << (quad / 4 * 4);
+                            let (plane, shift) = match self.shape.bytes {
+                                Bytes::Five { .. } => (4, quad),
+                                _ => (4 + quad / 4, 2 * (quad % 4)),
+                            };
+                            out[plane * 64 + row * 4 + k] |= (stored >> 4) << shift;
+                        }
                         Bytes::Narrow { zero } => {
                             out[quad * 64 + row * 4 + k] =
                                 (i16::from(q) + i16::from(zero)).clamp(0, 64) as u8;
@@ -191,6 +202,18 @@ impl<'a> TilePacker<'a> {
                 }
             }
         }
+    }
+}
+
+/// The layout for quants from `lowest` to `highest`. Unsigned ones multiply faster, if they are at most 64.
+fn byte_layout(lowest: i8, highest: i8, bit_planes: bool) -> Bytes {
+    let zero = lowest.min(0).unsigned_abs();
+    match i16::from(highest) - i16::from(lowest.min(0)) {
+        _ if zero > 32 => Bytes::Wide,
+        0..=31 if bit_planes => Bytes::Five { zero },
+        0..=63 if bit_planes => Bytes::Six { zero },
+        0..=64 => Bytes::Narrow { zero },
+        _ => Bytes::Wide,
     }
 }
 

@@ -122,7 +122,14 @@ impl<'l, 't> WeightLoader<'l, 't> {
         let quants = if unpacking.four_bit {
             Quants::U4 { symmetric: unpacking.symmetric }
         } else {
-            Quants::I8 { mins: unpacking.mins, max_abs: unpacking.max_abs }
+            let highest = unpacking.max_abs.min(127) as i8;
+            // With minimums the quants count up from 0; without, a two's complement number reaches one further down than up.
+            let (lowest, highest) = match unpacking.max_abs {
+                _ if unpacking.mins => (0, highest),
+                16 | 32 => (-highest, highest - 1),
+                _ => (-128, 127),
+            };
+            Quants::I8 { mins: unpacking.mins, lowest, highest }
         };
         let spec = PackSpec { rows: sources.len(), cols, group: unpacking.group, quants };
         let row_bytes = tensor.row_bytes(cols);
