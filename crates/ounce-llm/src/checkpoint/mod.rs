@@ -173,7 +173,9 @@ impl Checkpoint {
             expected: format!("a vector of at most {LONGEST_SMALL_VECTOR} floats"),
             found,
         };
-        let Some(tensor) = self.tensor(name).map_err(|error| refuse(error.to_string()))? else { return Ok(None) };
+        let Some(tensor) = self.tensor(name).map_err(|error| refuse(error.to_string()))? else {
+            return Ok(None);
+        };
         let float = matches!(tensor.ty, GgmlType::F32 | GgmlType::F16 | GgmlType::BF16);
         match tensor.shape[..] {
             [length] if float && length <= LONGEST_SMALL_VECTOR => Ok(Some(tensor.dequantize())),
