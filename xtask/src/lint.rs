@@ -8,6 +8,6 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo fmt --all --check").run()?;
     cmd!(shell, "cargo clippy --workspace --all-targets --quiet -- -D warnings").run()?;
     let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
-    cmd!(shell, "cargo doc --workspace --no-deps --document-private-items --quiet").run()?;
+    cmd!(shell, "cargo doc --workspace --no-deps --quiet").run()?;
     Ok(())
 }

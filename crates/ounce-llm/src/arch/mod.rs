@@ -1,5 +1,5 @@
 //! The architectures: an architecture is a row here, which says how its configuration is read, what its tensors are called and which
-//! options of the one [decoder](crate::decoder) it switches on.
+//! options of the one decoder it switches on.
 //!
 //! To add one, write its two readers in a file of this folder, add its tensor names to `names.rs` where they differ, and add the row.
 

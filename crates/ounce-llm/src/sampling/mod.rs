@@ -3,7 +3,7 @@
 //! The chain, in this order (the order of llama.cpp's default chain; temperature comes last, so the filters see the
 //! distribution as the model gave it):
 //!
-//! 1. **Penalties** on the logits: repetition, then frequency and presence ([`penalties`]).
+//! 1. **Penalties** on the logits: repetition, then frequency and presence (`penalties.rs`).
 //! 2. **Top-k**: the `top_k` most likely tokens stay.
 //! 3. **Top-p** (nucleus sampling, Holtzman et al. 2020): of those, renormalised, the smallest set of most likely tokens
 //!    whose probabilities sum to at least `top_p` stays.
