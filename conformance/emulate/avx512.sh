@@ -22,10 +22,10 @@ work=$(cd "$work" && pwd)
 if [ ! -e "$work/vmlinuz" ]; then
     # Debian's newest kernel for virtual machines, and a static busybox as the guest's shell; unpacked, not installed.
     kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*cloud-amd64\)$/\1/p' | head -1)
-    (cd "$work" && apt-get download "$kernel" busybox-static && for deb in ./*.deb; do dpkg -x "$deb" root; done)
-    cp "$work"/root/boot/vmlinuz-* "$work/vmlinuz"
-    cp "$work/root/bin/busybox" "$work/busybox"
-    rm -r "$work/root" "$work"/*.deb
+    (cd "$work" && apt-get download "$kernel" busybox-static && for deb in ./*.deb; do dpkg -x "$deb" unpacked; done)
+    cp "$work"/unpacked/boot/vmlinuz-* "$work/vmlinuz"
+    cp "$work/unpacked/bin/busybox" "$work/busybox"
+    rm -r "$work/unpacked" "$work"/*.deb
 fi
 
 # Test programs without shared libraries.
