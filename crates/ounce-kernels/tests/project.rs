@@ -259,6 +259,22 @@ fn results_do_not_depend_on_threads_or_on_how_tokens_are_grouped() {
 }
 
 #[test]
+fn single_precision_matrices_give_their_elements_back() {
+    let values = Random(4).floats(15);
+    let owned = Matrix::from_f32(5, 3, values.clone()).unwrap();
+    assert_eq!((owned.rows(), owned.cols(), owned.bytes()), (5, 3, 60));
+    assert_eq!(owned.layout_name(), "f32");
+    assert_eq!(owned.as_f32(), Some(&values[..]));
+    for misaligned in [false, true] {
+        let (matrix, expected) = float_matrix(FloatType::F32, 5, 3, 8, misaligned);
+        assert_eq!(matrix.as_f32(), Some(&expected[..]));
+        assert_eq!(float_matrix(FloatType::F16, 5, 3, 8, misaligned).0.as_f32(), None);
+    }
+    assert!(Matrix::from_f32(2, 2, vec![0.0; 5]).is_err());
+    assert!(Matrix::from_f32(usize::MAX, 2, vec![]).is_err());
+}
+
+#[test]
 fn wrong_sizes_are_refused() {
     let bytes = SharedBytes::from_vec(vec![0; 15]);
     assert!(Matrix::from_float(FloatType::F32, 2, 2, bytes.clone()).is_err());

@@ -18,6 +18,7 @@ enum Data {
     Borrowed(SharedBytes),
     /// A copy, aligned for any element, and the number of bytes in use.
     Copied(Vec<u32>, usize),
+    Owned(Vec<f32>),
 }
 
 impl FloatMatrix {
@@ -46,11 +47,25 @@ impl FloatMatrix {
         Ok(Self { rows, cols, element, data })
     }
 
+    pub(crate) fn from_f32(rows: usize, cols: usize, values: Vec<f32>) -> Result<Self, MatrixError> {
+        if rows.checked_mul(cols) != Some(values.len()) {
+            let expected = rows.checked_mul(cols).and_then(|n| n.checked_mul(size_of::<f32>()));
+            return Err(MatrixError::Size { shape: [rows, cols], expected, found: size_of_val(&values[..]) });
+        }
+        Ok(Self { rows, cols, element: Element::F32, data: Data::Owned(values) })
+    }
+
+    /// All elements, if they are single-precision floats.
+    pub(crate) fn as_f32(&self) -> Option<&[f32]> {
+        (self.element == Element::F32).then(|| bytemuck::cast_slice(self.data()))
+    }
+
     /// All rows, `rows * cols` elements.
     pub(crate) fn data(&self) -> &[u8] {
         match &self.data {
             Data::Borrowed(bytes) => bytes,
             Data::Copied(words, len) => &bytemuck::cast_slice(words)[..*len],
+            Data::Owned(values) => bytemuck::cast_slice(values),
         }
     }
 

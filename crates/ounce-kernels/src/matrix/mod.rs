@@ -133,6 +133,22 @@ impl Matrix {
         Ok(Self { kind: Kind::Float(FloatMatrix::new(ty, rows, cols, bytes)?) })
     }
 
+    /// A matrix over row-major floats, which it takes over without a copy.
+    ///
+    /// # Errors
+    /// [`MatrixError::Size`] if there are not rows times columns values.
+    pub fn from_f32(rows: usize, cols: usize, values: Vec<f32>) -> Result<Self, MatrixError> {
+        Ok(Self { kind: Kind::Float(FloatMatrix::from_f32(rows, cols, values)?) })
+    }
+
+    /// The elements row by row, `rows * cols` of them, if this is a matrix of single-precision floats.
+    pub fn as_f32(&self) -> Option<&[f32]> {
+        match &self.kind {
+            Kind::Float(matrix) => matrix.as_f32(),
+            Kind::Packed(_) => None,
+        }
+    }
+
     /// Packs a quantized matrix. `fill(row, parts)` is called once for every row, on any thread. Scales and minimums are kept in half
     /// precision (relative to the largest of 16 rows, so that none is lost to a small exponent).
     ///
