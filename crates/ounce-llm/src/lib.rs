@@ -16,6 +16,7 @@
 pub mod arch;
 pub mod cache;
 pub mod checkpoint;
+mod compress;
 pub mod config;
 mod decoder;
 pub mod evaluate;

@@ -22,64 +22,65 @@ pub(crate) struct Embedding {
     pub(crate) scale: f32,
 }
 
-/// One layer.
-pub(crate) struct Layer {
+/// One layer, with weights of type `W`: the layout of the kernels, or what compression makes.
+pub(crate) struct Layer<W = Matrix> {
     pub(crate) attention_norm: NormWeights,
     /// `[heads * head_dim, hidden]`.
-    pub(crate) q: Linear,
+    pub(crate) q: Linear<W>,
     /// `[kv_heads * head_dim, hidden]`.
-    pub(crate) k: Linear,
+    pub(crate) k: Linear<W>,
     /// `[kv_heads * head_dim, hidden]`.
-    pub(crate) v: Linear,
+    pub(crate) v: Linear<W>,
     /// `[hidden, heads * head_dim]`.
-    pub(crate) o: Linear,
+    pub(crate) o: Linear<W>,
     /// Of queries and of keys, each `[head_dim]`.
     pub(crate) qk_norms: Option<(NormWeights, NormWeights)>,
     /// Of the attention's output, in sandwich blocks.
     pub(crate) post_attention_norm: Option<NormWeights>,
     /// Before the feed-forward layer; absent where it shares `attention_norm`.
     pub(crate) feed_forward_norm: Option<NormWeights>,
-    pub(crate) feed_forward: FeedForward,
+    pub(crate) feed_forward: FeedForward<W>,
     /// Of the feed-forward's output, in sandwich blocks.
     pub(crate) post_feed_forward_norm: Option<NormWeights>,
 }
 
 /// The feed-forward part of a layer.
-pub(crate) enum FeedForward {
+pub(crate) enum FeedForward<W = Matrix> {
     /// `down(act(gate x) * up x)`.
-    Gated(GatedWeights),
+    Gated(GatedWeights<W>),
     /// `down(act(up x))`.
     Plain {
         /// `[feed_forward, hidden]`.
-        up: Linear,
+        up: Linear<W>,
         /// `[hidden, feed_forward]`.
-        down: Linear,
+        down: Linear<W>,
     },
     /// A mixture of gated ones.
     Experts {
         /// `[experts, hidden]`.
-        router: Linear,
-        experts: Vec<GatedWeights>,
+        router: Linear<W>,
+        experts: Vec<GatedWeights<W>>,
     },
 }
 
 /// The matrices of a gated feed-forward layer.
-pub(crate) struct GatedWeights {
+pub(crate) struct GatedWeights<W = Matrix> {
     /// `[feed_forward, hidden]`.
-    pub(crate) gate: Linear,
+    pub(crate) gate: Linear<W>,
     /// `[feed_forward, hidden]`.
-    pub(crate) up: Linear,
+    pub(crate) up: Linear<W>,
     /// `[hidden, feed_forward]`.
-    pub(crate) down: Linear,
+    pub(crate) down: Linear<W>,
 }
 
 /// A linear map `y = W x + b`.
-pub(crate) struct Linear {
-    pub(crate) weight: Matrix,
+pub(crate) struct Linear<W = Matrix> {
+    pub(crate) weight: W,
     pub(crate) bias: Option<Vec<f32>>,
 }
 
 /// A normalisation.
+#[derive(Clone)]
 pub(crate) struct NormWeights {
     pub(crate) kind: NormKind,
     pub(crate) weight: Vec<f32>,
