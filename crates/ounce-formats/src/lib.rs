@@ -6,12 +6,16 @@
 //!
 //! * [`gguf`]: reader and writer of GGUF versions 2 and 3, with metadata.
 //! * [`ggml`]: the block types of GGUF tensors: unpacking, dequantization, quantization.
-//! * [`safetensors`]: reader of one safetensors file.
-//! * [`hugging_face`]: a model folder: `config.json`, tokenizer files, one or many safetensors files.
+//! * [`safetensors`]: reader and writer of one safetensors file.
+//! * [`hugging_face`]: reader and writer of a model folder: `config.json`, tokenizer files, one or many safetensors files.
+//! * [`quantized`]: the linear maps of quantized model folders: AutoAWQ, GPTQ, compressed-tensors.
 #![deny(unsafe_code)]
 
 pub mod ggml;
 pub mod gguf;
 pub mod hugging_face;
 pub mod mmap;
+pub mod quantized;
 pub mod safetensors;
+
+mod temporary;

@@ -57,6 +57,24 @@ impl GgmlType {
     }
 }
 
+impl GgmlType {
+    /// As [`quantize`](Self::quantize), for rows whose columns matter unequally: `importance` has one value per column (the mean square
+    /// of the inputs that the column is multiplied with), and `weights` is a whole number of rows of that many columns.
+    /// Types that take no heed of it are quantized as without.
+    ///
+    /// # Errors
+    /// [`CannotQuantize`], in which case `out` is unchanged.
+    pub fn quantize_weighted(
+        self,
+        weights: &[f32],
+        importance: Option<&[f32]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CannotQuantize> {
+        let _ = importance;
+        self.quantize(weights, out)
+    }
+}
+
 /// Q4_0 (zero point 8) and Q5_0 (zero point 16). The weight of the largest magnitude becomes the lowest quant, which has one step more than
 /// the highest, so the scale takes its sign reversed.
 fn symmetric(block: &[f32; 32], zero: f32, out: &mut Vec<u8>) {

@@ -1,7 +1,6 @@
 //! Writing GGUF version 3.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use super::reader::bytes_of_shape;
 use super::value::{self, Value, write_string};
 use super::{DEFAULT_ALIGNMENT, MAGIC};
 use crate::ggml::GgmlType;
+use crate::temporary;
 
 const ALIGNMENT_KEY: &str = "general.alignment";
 
@@ -113,17 +113,12 @@ impl Writer {
     /// [`WriteError::Io`].
     pub fn create(self, path: &Path) -> Result<TensorStream, WriteError> {
         let io_error = |source| WriteError::Io { path: path.to_owned(), source };
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
         let header = self.header();
-        let file = temporary_file(folder).map_err(io_error)?;
+        let file = temporary::file(temporary::folder_of(path)).map_err(io_error)?;
         let mut file = BufWriter::with_capacity(1 << 20, file);
         file.write_all(&header).map_err(io_error)?;
         let mut stream = TensorStream {
             path: path.to_owned(),
-            folder: folder.to_owned(),
             file,
             alignment: self.alignment.into(),
             tensors: self.tensors,
@@ -168,7 +163,6 @@ impl Writer {
 #[derive(Debug)]
 pub struct TensorStream {
     path: PathBuf,
-    folder: PathBuf,
     file: BufWriter<NamedTempFile>,
     alignment: u64,
     tensors: Vec<Tensor>,
@@ -232,18 +226,10 @@ impl TensorStream {
         if let Some(tensor) = self.tensors.get(self.current) {
             return Err(WriteError::TooLittleData { tensor: tensor.name.clone(), missing: self.left });
         }
-        let Self { path, folder, file, .. } = self;
+        let Self { path, file, .. } = self;
         let persist = || {
             let file = file.into_inner().map_err(|error| error.into_error())?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
-            // The new name is on the disk when its folder is. Some file systems cannot sync a folder; the file is complete regardless.
-            if cfg!(unix)
-                && let Ok(folder) = File::open(&folder)
-            {
-                folder.sync_all().ok();
-            }
-            Ok(())
+            temporary::persist(file, &path)
         };
         persist().map_err(|source| WriteError::Io { path: path.clone(), source })
     }
@@ -256,13 +242,4 @@ impl TensorStream {
     fn io_error(&self, source: io::Error) -> WriteError {
         WriteError::Io { path: self.path.clone(), source }
     }
-}
-
-/// A file without a lasting name, with the permissions that any new file gets.
-fn temporary_file(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".ounce-").suffix(".tmp");
-    #[cfg(unix)]
-    let builder = builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
 }

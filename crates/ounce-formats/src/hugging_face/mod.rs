@@ -3,6 +3,7 @@
 mod error;
 mod index;
 mod json;
+mod writer;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 pub use error::FolderError;
 pub use index::ShardIndex;
 pub use json::{MAX_CONFIG_BYTES, MAX_INDEX_BYTES, parse_json};
+pub use writer::{FolderWriteError, FolderWriter};
 
 pub use crate::safetensors::{SafetensorsType, TensorView};
 

@@ -11,7 +11,7 @@ use super::{SafetensorsError, SafetensorsType};
 /// The bound that the format's own crate sets.
 pub(super) const MAX_BYTES: usize = 100_000_000;
 
-const METADATA_KEY: &str = "__metadata__";
+pub(super) const METADATA_KEY: &str = "__metadata__";
 
 pub(super) struct Header {
     pub(super) metadata: Vec<(String, String)>,

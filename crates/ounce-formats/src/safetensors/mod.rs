@@ -1,4 +1,4 @@
-//! Reader of one safetensors file.
+//! Reader and writer of one safetensors file.
 //!
 //! Layout: header length u64 little-endian; a JSON object that maps tensor names to `{"dtype", "shape", "data_offsets": [begin, end]}` and
 //! `__metadata__` to strings; then the data, which the tensors must cover without gaps or overlaps. The reader accepts what the format's own
@@ -6,6 +6,7 @@
 
 mod dtype;
 mod header;
+mod writer;
 
 use std::ops::Range;
 use std::path::Path;
@@ -15,6 +16,7 @@ use thiserror::Error;
 pub use dtype::SafetensorsType;
 pub(crate) use header::Pairs;
 pub use header::TensorInfo;
+pub use writer::{OwnedTensor, WriteError, Writer};
 
 use crate::mmap::{self, SharedOwner};
 
