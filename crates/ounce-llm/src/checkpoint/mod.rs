@@ -1,10 +1,12 @@
 //! The tensors of a model, whichever kind of file holds them.
 
 mod error;
+mod source;
 mod weights;
 
 pub use error::LoadError;
-pub(crate) use weights::WeightLoader;
+pub(crate) use source::MatrixSource;
+pub(crate) use weights::{WeightLoader, bias_names, weight_names};
 
 use crate::arch::ConfigError;
 use ounce_formats::ggml::GgmlType;

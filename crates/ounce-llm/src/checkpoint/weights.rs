@@ -1,10 +1,10 @@
 //! From tensors of a checkpoint to the layouts of the kernels.
 #![expect(clippy::single_range_in_vec_init, reason = "rows are chosen by ranges, a single one being common")]
 
-use super::{Checkpoint, LoadError, Tensor};
+use super::{Checkpoint, LoadError, MatrixSource, Tensor};
 use crate::model::LoadProgress;
 use ounce_formats::ggml::GgmlType;
-use ounce_kernels::{FloatType, Matrix, PackSpec, QuantRow, Quants, SharedBytes, Team};
+use ounce_kernels::{FloatType, Matrix, MatrixError, PackSpec, QuantRow, Quants, SharedBytes, Team};
 use std::ops::Range;
 
 /// Reads weights by name, checks their shapes, repacks quantized ones on all threads and reports progress.
@@ -12,9 +12,13 @@ pub(crate) struct WeightLoader<'l, 't> {
     checkpoint: &'l Checkpoint,
     team: &'l mut Team<'t>,
     progress: &'l mut dyn FnMut(LoadProgress),
+    in_f32: bool,
     done: u64,
     total: u64,
 }
+
+/// Elements that one piece of work dequantizes at least.
+const PIECE: usize = 1 << 14;
 
 impl<'l, 't> WeightLoader<'l, 't> {
     pub(crate) fn new(
@@ -23,7 +27,22 @@ impl<'l, 't> WeightLoader<'l, 't> {
         progress: &'l mut dyn FnMut(LoadProgress),
     ) -> Self {
         let total = checkpoint.tensors().iter().map(|tensor| tensor.bytes).sum();
-        Self { checkpoint, team, progress, done: 0, total }
+        Self { checkpoint, team, progress, in_f32: false, done: 0, total }
+    }
+
+    /// Makes every matrix one of single-precision floats, whatever the checkpoint holds: see [`Matrix::as_f32`].
+    pub(crate) fn in_f32(self) -> Self {
+        Self { in_f32: true, ..self }
+    }
+
+    /// Whether the checkpoint has a matrix under one of `stems`.
+    pub(crate) fn holds(&self, stems: &[String]) -> bool {
+        self.find(&weight_names(stems)).is_some()
+    }
+
+    /// The matrix under the first of `stems` that the checkpoint holds, of the given shape; nothing is read.
+    pub(crate) fn source(&self, stems: &[String], expected: &[usize]) -> Result<MatrixSource, LoadError> {
+        Ok(MatrixSource::of(self.tensor(&weight_names(stems), expected)?))
     }
 
     /// The first of `names` that the checkpoint holds.
@@ -53,20 +72,24 @@ impl<'l, 't> WeightLoader<'l, 't> {
         Ok(tensor.dequantize())
     }
 
-    /// A matrix `[rows, cols]`.
-    pub(crate) fn matrix(&mut self, names: &[String], rows: usize, cols: usize) -> Result<Matrix, LoadError> {
-        let tensor = self.tensor(names, &[rows, cols])?;
-        self.matrix_of(&tensor, &[0..rows], cols)
+    /// A matrix `[rows, cols]` under the first of `stems` that the checkpoint holds.
+    pub(crate) fn matrix(&mut self, stems: &[String], rows: usize, cols: usize) -> Result<Matrix, LoadError> {
+        let source = self.source(stems, &[rows, cols])?;
+        self.read(&source)
     }
 
-    /// A matrix of the given ranges of the rows of a tensor, whose leading dimensions count as rows. Floats that lie in one piece are
-    /// borrowed from the file.
-    pub(crate) fn matrix_of(
+    /// All rows of a matrix.
+    pub(crate) fn read(&mut self, source: &MatrixSource) -> Result<Matrix, LoadError> {
+        self.read_rows(source, &[0..source.rows()])
+    }
+
+    /// A matrix of the given ranges of rows. Floats that lie in one piece are borrowed from the file.
+    pub(crate) fn read_rows(
         &mut self,
-        tensor: &Tensor,
+        source: &MatrixSource,
         ranges: &[Range<usize>],
-        cols: usize,
     ) -> Result<Matrix, LoadError> {
+        let (tensor, cols) = (&source.tensor, source.cols());
         let row_bytes = tensor.row_bytes(cols);
         let rows: usize = ranges.iter().map(|range| range.len()).sum();
         let float = match tensor.ty {
@@ -85,6 +108,10 @@ impl<'l, 't> WeightLoader<'l, 't> {
             return Err(damaged());
         }
         let matrix = match (float, ranges) {
+            (_, ranges) if self.in_f32 => {
+                let sources: Vec<usize> = ranges.iter().flat_map(Clone::clone).collect();
+                self.dequantize(tensor, &sources, cols)
+            }
             (Some(ty), [range]) => {
                 let bytes = tensor.share(range.start * row_bytes..range.end * row_bytes);
                 Matrix::from_float(ty, rows, cols, bytes.ok_or_else(damaged)?)
@@ -105,13 +132,27 @@ impl<'l, 't> WeightLoader<'l, 't> {
         matrix.map_err(|source| LoadError::Matrix { name: tensor.name.clone(), source })
     }
 
+    /// Rows of a tensor as single-precision floats, on all threads.
+    fn dequantize(&mut self, tensor: &Tensor, sources: &[usize], cols: usize) -> Result<Matrix, MatrixError> {
+        let (bytes, row_bytes) = (tensor.bytes(), tensor.row_bytes(cols));
+        let mut values = vec![0.0; sources.len() * cols];
+        let rows_at_once = PIECE.div_ceil(cols.max(1));
+        self.team.for_each_chunk_mut(&mut values, rows_at_once * cols, |chunk, out| {
+            let sources = &sources[chunk * rows_at_once..];
+            for (out, &row) in out.chunks_exact_mut(cols).zip(sources) {
+                tensor.ty.dequantize(&bytes[row * row_bytes..(row + 1) * row_bytes], out);
+            }
+        });
+        Matrix::from_f32(sources.len(), cols, values)
+    }
+
     /// Repacks rows of a quantized tensor, on all threads.
     fn pack(
         &mut self,
         tensor: &Tensor,
         sources: &[usize],
         cols: usize,
-    ) -> Result<Result<Matrix, ounce_kernels::MatrixError>, LoadError> {
+    ) -> Result<Result<Matrix, MatrixError>, LoadError> {
         let Some(unpacking) = tensor.ty.unpacking() else {
             return Err(LoadError::TensorType {
                 name: tensor.name.clone(),
@@ -150,4 +191,14 @@ impl<'l, 't> WeightLoader<'l, 't> {
         self.done = (self.done + bytes as u64).min(self.total);
         (self.progress)(LoadProgress::Tensor { done: self.done, total: self.total });
     }
+}
+
+/// What the weights under `stems` are called.
+pub(crate) fn weight_names(stems: &[String]) -> Vec<String> {
+    stems.iter().map(|stem| format!("{stem}.weight")).collect()
+}
+
+/// What the biases under `stems` are called.
+pub(crate) fn bias_names(stems: &[String]) -> Vec<String> {
+    stems.iter().map(|stem| format!("{stem}.bias")).collect()
 }

@@ -3,38 +3,69 @@
 
 use super::weights::{Embedding, FeedForward, GatedWeights, Layer, Linear, NormWeights, Weights};
 use crate::arch::names::{Names, Part, QkvOrder};
-use crate::checkpoint::{LoadError, Tensor, WeightLoader};
+use crate::checkpoint::{LoadError, MatrixSource, Tensor, WeightLoader, bias_names, weight_names};
 use crate::config::{Bias, Block, Config, EmbeddingScale, Experts, NormKind};
 use ounce_formats::ggml::GgmlType;
 use std::ops::Range;
+
+/// What a decoder has beside its layers.
+pub(crate) struct Ends {
+    pub(crate) embedding: Embedding,
+    pub(crate) final_norm: NormWeights,
+    /// `[vocab, hidden]`, not read yet: [`WeightLoader::read`] makes it a matrix.
+    pub(crate) head: MatrixSource,
+    /// The head is the embedding.
+    pub(crate) tied: bool,
+}
 
 /// Loads every weight that the configuration names.
 ///
 /// # Errors
 /// A missing or misshapen tensor, a type that cannot be computed with.
 pub(crate) fn load(config: &Config, names: &Names, loader: &mut WeightLoader) -> Result<Weights, LoadError> {
+    let Ends { embedding, final_norm, head, .. } = load_ends(config, names, loader)?;
+    let head = loader.read(&head)?;
+    let layers = (0..config.layers.len())
+        .map(|index| load_layer(config, names, loader, index))
+        .collect::<Result<_, _>>()?;
+    loader.finish();
+    Ok(Weights { embedding, layers, final_norm, head })
+}
+
+/// Loads one layer alone.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_layer(
+    config: &Config,
+    names: &Names,
+    loader: &mut WeightLoader,
+    index: usize,
+) -> Result<Layer, LoadError> {
+    let prefix = format!("{}{}{index}.", find_root(names, loader), names.layers);
+    LayerLoader { config, names, loader, prefix }.layer()
+}
+
+/// Loads what stands before and after the layers. Embedding and head stay in the file.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_ends(
+    config: &Config,
+    names: &Names,
+    loader: &mut WeightLoader,
+) -> Result<Ends, LoadError> {
     let root = find_root(names, loader);
     let top = |part: Part| -> Vec<String> { part.iter().map(|stem| format!("{root}{stem}")).collect() };
     let (vocab, hidden) = (config.vocab_size, config.hidden);
 
-    let embedding_names: Vec<String> = weight_names(&top(names.embedding));
-    let tensor = loader.tensor(&embedding_names, &[vocab, hidden])?;
+    let tensor = loader.tensor(&weight_names(&top(names.embedding)), &[vocab, hidden])?;
     let embedding = embedding(&tensor, config)?;
-    let head_names = weight_names(&names.head.iter().map(|stem| stem.to_string()).collect::<Vec<_>>());
-    let tied = config.tied.unwrap_or_else(|| loader.find(&head_names).is_none());
-    let head = if tied {
-        loader.matrix_of(&tensor, &[0..vocab], hidden)?
-    } else {
-        loader.matrix(&head_names, vocab, hidden)?
-    };
-    let mut layers = Vec::new();
-    for index in 0..config.layers.len() {
-        let prefix = format!("{root}{}{index}.", names.layers);
-        layers.push(LayerLoader { config, names, loader, prefix }.layer()?);
-    }
+    let heads: Vec<String> = names.head.iter().map(|stem| stem.to_string()).collect();
+    let tied = config.tied.unwrap_or_else(|| !loader.holds(&heads));
+    let head = if tied { MatrixSource::of(tensor) } else { loader.source(&heads, &[vocab, hidden])? };
     let final_norm = norm(config, loader, &top(names.final_norm), hidden)?;
-    loader.finish();
-    Ok(Weights { embedding, layers, final_norm, head })
+    Ok(Ends { embedding, final_norm, head, tied })
 }
 
 /// The prefix under which this checkpoint keeps the embedding; the first one if none does, for the error that follows.
@@ -44,14 +75,6 @@ fn find_root(names: &Names, loader: &WeightLoader) -> &'static str {
         loader.find(&weight_names(&stems)).is_some()
     };
     names.roots.iter().find(|root| holds(root)).or(names.roots.first()).copied().unwrap_or_default()
-}
-
-fn weight_names(stems: &[String]) -> Vec<String> {
-    stems.iter().map(|stem| format!("{stem}.weight")).collect()
-}
-
-fn bias_names(stems: &[String]) -> Vec<String> {
-    stems.iter().map(|stem| format!("{stem}.bias")).collect()
 }
 
 fn embedding(tensor: &Tensor, config: &Config) -> Result<Embedding, LoadError> {
@@ -129,7 +152,7 @@ impl LayerLoader<'_, '_, '_> {
         let (q_width, kv_width) = (self.config.q_width(), self.config.kv_width());
         let bias = self.config.bias.qkv;
         let fused = self.stems(self.names.qkv);
-        if !self.names.q.is_empty() && self.loader.find(&weight_names(&fused)).is_none() {
+        if !self.names.q.is_empty() && !self.loader.holds(&fused) {
             return Ok([
                 self.linear(self.names.q, q_width, hidden, bias)?,
                 self.linear(self.names.k, kv_width, hidden, bias)?,
@@ -137,7 +160,7 @@ impl LayerLoader<'_, '_, '_> {
             ]);
         }
         let rows = q_width + 2 * kv_width;
-        let tensor = self.loader.tensor(&weight_names(&fused), &[rows, hidden])?;
+        let source = self.loader.source(&fused, &[rows, hidden])?;
         let biases = self.bias(&fused, rows, bias)?;
         let ranges: [Vec<Range<usize>>; 3] = match self.names.qkv_order {
             QkvOrder::Blocks => {
@@ -153,7 +176,7 @@ impl LayerLoader<'_, '_, '_> {
             }
         };
         let mut linear = |ranges: &[Range<usize>]| -> Result<Linear, LoadError> {
-            let weight = self.loader.matrix_of(&tensor, ranges, hidden)?;
+            let weight = self.loader.read_rows(&source, ranges)?;
             let pick = |all: &Vec<f32>| ranges.iter().flat_map(|range| all[range.clone()].to_vec()).collect();
             Ok(Linear { weight, bias: biases.as_ref().map(pick) })
         };
@@ -187,13 +210,12 @@ impl LayerLoader<'_, '_, '_> {
         let mut part = |part: Part, rows: usize, cols: usize| -> Result<Linear, LoadError> {
             let stems: Vec<_> = self.stems(part);
             let merged: Vec<_> = stems.iter().filter(|stem| !stem.contains("{}")).cloned().collect();
-            let merged = weight_names(&merged);
-            let weight = if self.loader.find(&merged).is_some() {
-                let tensor = self.loader.tensor(&merged, &[count, rows, cols])?;
-                self.loader.matrix_of(&tensor, &[expert * rows..(expert + 1) * rows], cols)?
+            let weight = if self.loader.holds(&merged) {
+                let source = self.loader.source(&merged, &[count, rows, cols])?;
+                self.loader.read_rows(&source, &[expert * rows..(expert + 1) * rows])?
             } else {
                 let own: Vec<_> = stems.iter().map(|stem| stem.replace("{}", &expert.to_string())).collect();
-                self.loader.matrix(&weight_names(&own), rows, cols)?
+                self.loader.matrix(&own, rows, cols)?
             };
             Ok(Linear { weight, bias: None })
         };
@@ -210,7 +232,7 @@ impl LayerLoader<'_, '_, '_> {
 
     fn linear(&mut self, part: Part, rows: usize, cols: usize, bias: Bias) -> Result<Linear, LoadError> {
         let stems = self.stems(part);
-        let weight = self.loader.matrix(&weight_names(&stems), rows, cols)?;
+        let weight = self.loader.matrix(&stems, rows, cols)?;
         Ok(Linear { weight, bias: self.bias(&stems, rows, bias)? })
     }
 
