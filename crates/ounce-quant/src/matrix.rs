@@ -1,6 +1,6 @@
 //! A quantized matrix.
 
-use crate::scheme::{Affine, Granularity, Scheme, SchemeError};
+use crate::scheme::{Affine, Granularity, Scheme, SchemeError, bounds};
 
 /// A matrix `[rows, cols]` of small integers with a scale and a zero point per group: `w = scale * (q - zero)`.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,11 +32,6 @@ impl QuantizedMatrix {
     pub fn nearest(weights: &[f32], cols: usize, scheme: Scheme) -> Result<Self, SchemeError> {
         let group = scheme.group(cols)?;
         assert!(cols > 0 && weights.len().is_multiple_of(cols));
-        let bounds = |weights: &[f32]| {
-            weights
-                .iter()
-                .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &w| (low.min(w), high.max(w)))
-        };
         let whole = (scheme.granularity == Granularity::Tensor).then(|| bounds(weights));
         let mut quants = Vec::with_capacity(weights.len());
         let (mut scales, mut zeros) = (Vec::new(), Vec::new());

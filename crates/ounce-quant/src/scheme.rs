@@ -106,15 +106,35 @@ impl Scheme {
         if self.symmetric {
             return Affine { scale, zero };
         }
-        let zero = (-(min / scale).round_ties_even()).clamp(0.0, f32::from(self.top()));
+        let zero = (-round_ties_even(min / scale)).clamp(0.0, f32::from(self.top()));
         Affine { scale, zero: zero as u8 }
     }
 
     /// The quant of a weight.
     #[inline]
     pub fn quant(&self, weight: f32, affine: Affine) -> u8 {
-        let q = (weight / affine.scale).round_ties_even() + f32::from(affine.zero);
-        q.clamp(0.0, f32::from(self.top())) as u8
+        self.quant_as_float(weight, affine) as u8
+    }
+
+    /// The weight nearest to `weight` that the scheme holds.
+    #[inline]
+    pub fn round(&self, weight: f32, affine: Affine) -> f32 {
+        (self.quant_as_float(weight, affine) - f32::from(affine.zero)) * affine.scale
+    }
+
+    #[inline]
+    fn quant_as_float(&self, weight: f32, affine: Affine) -> f32 {
+        let (zero, top) = (f32::from(affine.zero), f32::from(self.top()));
+        (round_ties_even(weight / affine.scale) + zero).max(0.0).min(top)
+    }
+
+    /// Scale and zero point of each group of a row, by the extremes of its weights.
+    pub fn affines<'a>(&self, row: &'a [f32], group: usize) -> impl Iterator<Item = Affine> + use<'a> {
+        let scheme = *self;
+        row.chunks_exact(group).map(move |weights| {
+            let (min, max) = bounds(weights);
+            scheme.affine(min, max)
+        })
     }
 }
 
@@ -131,4 +151,18 @@ pub(crate) fn half_at_least(scale: f32) -> f32 {
     let rounded = f16::from_f32(scale);
     let bounded = rounded.max(f16::from_bits(1)).min(f16::MAX);
     bounded.to_f32()
+}
+
+/// The smallest and the largest weight.
+pub(crate) fn bounds(weights: &[f32]) -> (f32, f32) {
+    weights.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &w| (low.min(w), high.max(w)))
+}
+
+/// Rounds to the nearest integer, halves to the even one, for magnitudes below 2^22; larger ones come out as some number beyond every
+/// quant. Two additions: vectorized on every CPU, which the instruction for rounding is not.
+#[inline]
+pub(crate) fn round_ties_even(x: f32) -> f32 {
+    const MAGIC: f32 = 12_582_912.0;
+    let x = x.clamp(-4_194_304.0, 4_194_304.0);
+    (x + MAGIC) - MAGIC
 }

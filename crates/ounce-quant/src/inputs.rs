@@ -1,0 +1,195 @@
+//! What calibration keeps of the inputs of a linear map.
+
+use ounce_kernels::{Matrix, Team, ops};
+
+/// How much is kept; see [`InputObserver`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Rows (tokens) that go into the Gram matrix, about; spread evenly over those expected. 0: no Gram matrix.
+    pub gram_rows: usize,
+    /// Rows that are kept as they are, at most; spread likewise.
+    pub sample_rows: usize,
+    /// Rows that will be observed in all, about.
+    pub expected_rows: usize,
+}
+
+/// Gathers [`Inputs`] from batches of activations.
+#[derive(Debug)]
+pub struct InputObserver {
+    keep: Keep,
+    width: usize,
+    rows: usize,
+    sum_abs: Vec<f64>,
+    max_abs: Vec<f32>,
+    gram: Vec<f32>,
+    gram_rows: usize,
+    sample: Vec<f32>,
+    /// Rows for the Gram matrix that wait until a block is full.
+    pending: Vec<f32>,
+}
+
+/// Statistics of the inputs `x [tokens, width]` of a linear map.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Input features.
+    pub width: usize,
+    /// Tokens observed.
+    pub rows: usize,
+    /// `[width]`: mean of `|x|`, the activation scale of AWQ.
+    pub mean_abs: Vec<f32>,
+    /// `[width]`: maximum of `|x|`, the activation scale of SmoothQuant.
+    pub max_abs: Vec<f32>,
+    /// `[width, width]`: mean over tokens of `x^T x`, if it was asked for.
+    pub gram: Option<Matrix>,
+    /// `[n, width]`: some of the tokens.
+    pub sample: Matrix,
+}
+
+/// Rows that are added to a Gram matrix at a time.
+const PENDING_ROWS: usize = 256;
+
+impl InputObserver {
+    /// An observer of rows of `width` features.
+    pub fn new(width: usize, keep: Keep) -> Self {
+        Self {
+            keep,
+            width,
+            rows: 0,
+            sum_abs: vec![0.0; width],
+            max_abs: vec![0.0; width],
+            gram: if keep.gram_rows > 0 { vec![0.0; width * width] } else { Vec::new() },
+            gram_rows: 0,
+            sample: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// Takes in `x [n, width]`.
+    ///
+    /// # Panics
+    /// If `x` is not a whole number of rows.
+    pub fn observe(&mut self, team: &mut Team<'_>, x: &[f32]) {
+        assert!(x.len().is_multiple_of(self.width));
+        let n = x.len() / self.width;
+        let columns = team.threads() * 4;
+        let chunk = self.width.div_ceil(columns).next_multiple_of(16);
+        let mut parts: Vec<(&mut [f64], &mut [f32])> =
+            self.sum_abs.chunks_mut(chunk).zip(self.max_abs.chunks_mut(chunk)).collect();
+        team.for_each_chunk_mut(&mut parts, 1, |index, part| {
+            let (sum_abs, max_abs) = &mut part[0];
+            let mut batch = vec![0.0f32; sum_abs.len()];
+            for row in x.chunks_exact(self.width) {
+                let row = &row[index * chunk..][..batch.len()];
+                for ((sum, max), x) in batch.iter_mut().zip(max_abs.iter_mut()).zip(row) {
+                    *sum += x.abs();
+                    *max = max.max(x.abs());
+                }
+            }
+            sum_abs.iter_mut().zip(&batch).for_each(|(sum, x)| *sum += f64::from(*x));
+        });
+        for (row, x) in x.chunks_exact(self.width).enumerate() {
+            let index = self.rows + row;
+            if chosen(index, self.keep.sample_rows, self.keep.expected_rows)
+                && self.sample.len() < self.keep.sample_rows * self.width
+            {
+                self.sample.extend_from_slice(x);
+            }
+            if chosen(index, self.keep.gram_rows, self.keep.expected_rows) {
+                self.pending.extend_from_slice(x);
+                if self.pending.len() == PENDING_ROWS * self.width {
+                    self.add_pending(team);
+                }
+            }
+        }
+        self.rows += n;
+    }
+
+    fn add_pending(&mut self, team: &mut Team<'_>) {
+        ops::gram(team, &self.pending, self.width, &mut self.gram);
+        self.gram_rows += self.pending.len() / self.width;
+        self.pending.clear();
+    }
+
+    /// The statistics.
+    pub fn finish(mut self, team: &mut Team<'_>) -> Inputs {
+        let width = self.width;
+        let mut gram = None;
+        if self.keep.gram_rows > 0 {
+            self.add_pending(team);
+            ops::mirror(&mut self.gram, width);
+            let factor = 1.0 / self.gram_rows.max(1) as f32;
+            self.gram.iter_mut().for_each(|x| *x *= factor);
+            gram = Matrix::from_f32(width, width, self.gram).ok();
+        }
+        let rows = self.rows.max(1) as f64;
+        let sampled = self.sample.len() / width;
+        Inputs {
+            width,
+            rows: self.rows,
+            mean_abs: self.sum_abs.iter().map(|sum| (sum / rows) as f32).collect(),
+            max_abs: self.max_abs,
+            gram,
+            sample: float_matrix(sampled, width, self.sample),
+        }
+    }
+}
+
+/// Whether row `index` of `expected` is among `wanted` that are spread evenly.
+fn chosen(index: usize, wanted: usize, expected: usize) -> bool {
+    let place = |index: usize| (index as u128 * wanted as u128) / expected.max(1) as u128;
+    wanted > 0 && (wanted >= expected || place(index) != place(index + 1))
+}
+
+/// A matrix over floats whose number is right by construction.
+pub(crate) fn float_matrix(rows: usize, cols: usize, values: Vec<f32>) -> Matrix {
+    match Matrix::from_f32(rows, cols, values) {
+        Ok(matrix) => matrix,
+        Err(error) => unreachable!("{error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ounce_kernels::ThreadPool;
+
+    fn observe(x: &[f32], width: usize, keep: Keep, batches: usize) -> Inputs {
+        ThreadPool::new(2).region(|team| {
+            let mut observer = InputObserver::new(width, keep);
+            let rows = x.len() / width;
+            for batch in x.chunks(rows.div_ceil(batches).max(1) * width) {
+                observer.observe(team, batch);
+            }
+            observer.finish(team)
+        })
+    }
+
+    #[test]
+    fn moments_are_those_of_the_rows() {
+        let (rows, width) = (301, 33);
+        let x: Vec<f32> = (0..rows * width).map(|i| ((i * 37) % 101) as f32 / 10.0 - 5.0).collect();
+        let keep = Keep { gram_rows: rows, sample_rows: 10, expected_rows: rows };
+        let inputs = observe(&x, width, keep, 4);
+        assert_eq!(inputs.rows, rows);
+        let gram = inputs.gram.as_ref().unwrap().as_f32().unwrap();
+        for i in 0..width {
+            let column = |j: usize| x.chunks_exact(width).map(move |row| f64::from(row[j]));
+            let mean = column(i).map(f64::abs).sum::<f64>() / rows as f64;
+            assert!((f64::from(inputs.mean_abs[i]) - mean).abs() < 1e-5);
+            assert_eq!(f64::from(inputs.max_abs[i]), column(i).map(f64::abs).fold(0.0, f64::max));
+            for j in 0..width {
+                let expected = column(i).zip(column(j)).map(|(a, b)| a * b).sum::<f64>() / rows as f64;
+                assert!((f64::from(gram[i * width + j]) - expected).abs() < 1e-3);
+            }
+        }
+        assert_eq!(inputs.sample.rows(), 10);
+    }
+
+    #[test]
+    fn as_many_rows_are_kept_as_asked_for() {
+        for (wanted, expected) in [(0, 10), (1, 10), (3, 10), (10, 10), (20, 10), (511, 65536)] {
+            let found = (0..expected).filter(|&index| chosen(index, wanted, expected)).count();
+            assert_eq!(found, wanted.min(expected));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The error that changed weights cause in the outputs of a linear map.
+//!
+//! With `D` the change of the weights and `G = x^T x / n` the Gram matrix of the inputs, the mean squared error per token, summed
+//! over output channels, is `tr(D G D^T)`: exact for the rows that went into `G`, at a cost that does not depend on their number. Where
+//! there is no Gram matrix (mixtures of experts with wide layers) it is measured on the sample of rows.
+
+use crate::inputs::Inputs;
+use ounce_kernels::ops::{self, Input, Output};
+use ounce_kernels::{Matrix, Team};
+
+/// Rows of weights whose error is computed at a time.
+const ROWS_AT_ONCE: usize = 512;
+
+/// Sum over output channels of the mean squared error per token that a change of weights causes. `delta(row, out)` writes a row `[width]`
+/// of the change, for `rows` rows; it is called on any thread.
+pub fn output_error(
+    team: &mut Team<'_>,
+    inputs: &Inputs,
+    rows: usize,
+    delta: impl Fn(usize, &mut [f32]) + Sync,
+) -> f64 {
+    let width = inputs.width;
+    let (moments, is_gram): (&Matrix, bool) = match &inputs.gram {
+        Some(gram) => (gram, true),
+        None => (&inputs.sample, false),
+    };
+    if moments.rows() == 0 {
+        return 0.0;
+    }
+    let most = rows.min(ROWS_AT_ONCE);
+    let mut change = vec![0.0f32; most * width];
+    let mut product = vec![0.0f32; most * moments.rows()];
+    let mut errors = vec![0.0f64; most];
+    let mut total = 0.0;
+    for first in (0..rows).step_by(ROWS_AT_ONCE) {
+        let count = ROWS_AT_ONCE.min(rows - first);
+        let change = &mut change[..count * width];
+        team.for_each_chunk_mut(change, width, |row, out| delta(first + row, out));
+        let product = &mut product[..count * moments.rows()];
+        ops::project(team, Input { x: change, norm: None }, &mut [Output::write(moments, product)]);
+        let (change, product) = (&*change, &*product);
+        team.for_each_chunk_mut(&mut errors[..count], 16, |chunk, errors| {
+            for (index, error) in errors.iter_mut().enumerate() {
+                let row = chunk * 16 + index;
+                let product = &product[row * moments.rows()..][..moments.rows()];
+                *error = if is_gram {
+                    dot(product, &change[row * width..][..width])
+                } else {
+                    dot(product, product) / moments.rows() as f64
+                };
+            }
+        });
+        total += errors[..count].iter().sum::<f64>();
+    }
+    // Rounding may leave a tiny negative number where the error is nothing.
+    total.max(0.0)
+}
+
+/// The mean squared output per token of `weights [rows, width]`, summed over output channels: what errors are compared with.
+pub fn output_energy(team: &mut Team<'_>, inputs: &Inputs, weights: &[f32]) -> f64 {
+    let width = inputs.width;
+    output_error(team, inputs, weights.len() / width.max(1), |row, out| {
+        out.copy_from_slice(&weights[row * width..][..width]);
+    })
+}
+
+/// Dot product, summed in double precision over pieces that are summed in single.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.chunks(64)
+        .zip(b.chunks(64))
+        .map(|(a, b)| {
+            let mut sums = [0.0f32; 8];
+            let (a8, a_rest) = a.as_chunks::<8>();
+            let (b8, b_rest) = b.as_chunks::<8>();
+            for (a, b) in a8.iter().zip(b8) {
+                for lane in 0..8 {
+                    sums[lane] += a[lane] * b[lane];
+                }
+            }
+            let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+            f64::from(sums.iter().sum::<f32>() + rest)
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::{InputObserver, Keep};
+    use ounce_kernels::ThreadPool;
+
+    #[test]
+    fn gram_and_rows_give_the_error_of_the_outputs() {
+        let (tokens, width, rows) = (200, 48, 30);
+        let x: Vec<f32> = (0..tokens * width).map(|i| ((i * 31) % 97) as f32 / 40.0 - 1.0).collect();
+        let change: Vec<f32> = (0..rows * width).map(|i| ((i * 17) % 89) as f32 / 1000.0 - 0.04).collect();
+        let expected: f64 = x
+            .chunks_exact(width)
+            .flat_map(|x| change.chunks_exact(width).map(move |d| dot(x, d).powi(2)))
+            .sum::<f64>()
+            / tokens as f64;
+        for gram_rows in [tokens, 0] {
+            let keep = Keep { gram_rows, sample_rows: tokens, expected_rows: tokens };
+            let found = ThreadPool::new(2).region(|team| {
+                let mut observer = InputObserver::new(width, keep);
+                observer.observe(team, &x);
+                let inputs = observer.finish(team);
+                output_energy(team, &inputs, &change)
+            });
+            assert!((found / expected - 1.0).abs() < 1e-4, "{found} {expected}");
+        }
+    }
+}
