@@ -2,6 +2,7 @@
 
 use super::feed_forward::gated;
 use super::scratch::{ExpertScratch, FeedForwardScratch};
+use super::tap::{Site, Taps, show};
 use super::weights::{GatedWeights, Linear};
 use crate::config::Config;
 use ounce_kernels::Team;
@@ -21,6 +22,7 @@ pub(crate) fn mixture(
     x: &mut [f32],
     branch: Option<&mut [f32]>,
     scratch: &mut FeedForwardScratch,
+    mut tap: Taps<'_, '_>,
 ) {
     let hidden = config.hidden;
     let n = x.len() / hidden;
@@ -51,8 +53,12 @@ pub(crate) fn mixture(
         for (into, &row) in input.chunks_exact_mut(hidden).zip(&*rows) {
             into.copy_from_slice(&normed[row * hidden..(row + 1) * hidden]);
         }
-        gated(team, Input { x: input, norm: None }, expert, config.activation, inner, &mut scratch.up);
-        ops::project(team, Input { x: inner, norm: None }, &mut [expert.down.write_to(output)]);
+        let input = Input { x: input, norm: None };
+        show(team, &mut tap, Site::Expert(number), input, hidden);
+        gated(team, input, expert, config.activation, inner, &mut scratch.up);
+        let inner = Input { x: inner, norm: None };
+        show(team, &mut tap, Site::ExpertDown(number), inner, config.feed_forward);
+        ops::project(team, inner, &mut [expert.down.write_to(output)]);
         for (from, &row) in output.chunks_exact(hidden).zip(&*rows) {
             let weight = scores[row * experts.len() + number];
             let into = &mut target[row * hidden..(row + 1) * hidden];

@@ -2,12 +2,14 @@
 
 use super::experts::mixture;
 use super::scratch::FeedForwardScratch;
+use super::tap::{Site, Taps, show};
 use super::weights::{FeedForward, GatedWeights, Layer};
 use crate::config::{Activation, Config};
 use ounce_kernels::Team;
 use ounce_kernels::ops::{self, Input, Norm, Output};
 
 /// `x += feed_forward(norm(x))`, or `branch = feed_forward(norm(x))` where a branch is given; `x` and `branch` are `[n, hidden]`.
+#[expect(clippy::too_many_arguments, reason = "the buffers of one step")]
 pub(crate) fn feed_forward(
     team: &mut Team,
     config: &Config,
@@ -16,8 +18,10 @@ pub(crate) fn feed_forward(
     x: &mut [f32],
     branch: Option<&mut [f32]>,
     scratch: &mut FeedForwardScratch,
+    mut tap: Taps<'_, '_>,
 ) {
     let n = x.len() / config.hidden;
+    show(team, &mut tap, Site::FeedForward, Input { x, norm: Some(*norm) }, config.hidden);
     let inner = &mut scratch.inner[..n * config.feed_forward];
     let down = match &layer.feed_forward {
         FeedForward::Gated(weights) => {
@@ -30,14 +34,16 @@ pub(crate) fn feed_forward(
             down
         }
         FeedForward::Experts { router, experts } => {
-            return mixture(team, config, router, experts, norm, x, branch, scratch);
+            return mixture(team, config, router, experts, norm, x, branch, scratch, tap);
         }
     };
     let output = match branch {
         Some(branch) => down.write_to(branch),
         None => down.add_to(x),
     };
-    ops::project(team, Input { x: inner, norm: None }, &mut [output]);
+    let inner = Input { x: inner, norm: None };
+    show(team, &mut tap, Site::Down, inner, config.feed_forward);
+    ops::project(team, inner, &mut [output]);
 }
 
 /// `inner = act(gate x) * up x`, `[n, feed_forward]`; `spare` has room for as much.

@@ -15,22 +15,27 @@
 mod attention;
 mod experts;
 mod feed_forward;
-mod load;
+pub(crate) mod load;
 mod rope;
 mod scratch;
-mod weights;
+mod tap;
+pub(crate) mod weights;
 
 pub(crate) use load::load;
 pub(crate) use scratch::Scratch;
+pub(crate) use tap::{Site, Tap, Taps};
 pub(crate) use weights::Weights;
 
 use crate::cache::KvCache;
 use crate::config::{Block, Config};
-use attention::{Place, attend, project_qkv};
+pub(crate) use attention::Place;
+use attention::{attend, project_qkv};
 use feed_forward::feed_forward;
 use ounce_kernels::Team;
 use ounce_kernels::ops::{self, Input, KvLayer, Output};
-use weights::{Layer, NormWeights};
+use tap::show;
+pub(crate) use weights::Layer;
+use weights::NormWeights;
 
 /// Runs `tokens` through all layers at the positions that follow the cache, whose length it raises. Leaves the residual stream in
 /// `scratch.x [n, hidden]`.
@@ -52,7 +57,7 @@ pub(crate) fn forward(
     }
     for (index, layer) in weights.layers.iter().enumerate() {
         let place = Place { kind: config.layers[index], start, tokens: n };
-        run_layer(team, config, layer, place, &mut cache.layers[index], scratch);
+        run_layer(team, config, layer, place, &mut cache.layers[index], scratch, None);
     }
     cache.length += n;
 }
@@ -75,14 +80,15 @@ pub(crate) fn logits(
     }
 }
 
-/// One layer, in place on `scratch.x`.
-fn run_layer(
+/// One layer, in place on `scratch.x`. `scratch.angles` must hold the angles of the layer's rotation for these positions.
+pub(crate) fn run_layer(
     team: &mut Team,
     config: &Config,
     layer: &Layer,
     place: Place,
     cache: &mut KvLayer,
     scratch: &mut Scratch,
+    mut tap: Taps<'_, '_>,
 ) {
     let n = place.tokens;
     let (q_size, kv_size) = (n * config.q_width(), n * config.kv_width());
@@ -95,24 +101,27 @@ fn run_layer(
     let feed_forward_norm = layer.feed_forward_norm.as_ref().unwrap_or(&layer.attention_norm).norm();
     let angles = &scratch.angles[place.kind.rope];
 
-    project_qkv(team, layer, Input { x, norm: Some(attention_norm) }, qk, v);
+    let input = Input { x, norm: Some(attention_norm) };
+    show(team, &mut tap, Site::Attention, input, config.hidden);
+    project_qkv(team, layer, input, qk, v);
     attend(team, config, layer, place, angles, qk, v, cache, gathered);
     let inner = &mut scratch.feed_forward;
     let gathered = Input { x: gathered, norm: None };
+    show(team, &mut tap, Site::AttentionOutput, gathered, config.q_width());
     match config.block {
         Block::Sequential => {
             ops::project(team, gathered, &mut [layer.o.add_to(x)]);
-            feed_forward(team, config, layer, &feed_forward_norm, x, None, inner);
+            feed_forward(team, config, layer, &feed_forward_norm, x, None, inner, tap);
         }
         Block::Sandwich => {
             ops::project(team, gathered, &mut [layer.o.write_to(branch)]);
             join(team, layer.post_attention_norm.as_ref(), branch, x);
-            feed_forward(team, config, layer, &feed_forward_norm, x, Some(branch), inner);
+            feed_forward(team, config, layer, &feed_forward_norm, x, Some(branch), inner, tap);
             join(team, layer.post_feed_forward_norm.as_ref(), branch, x);
         }
         // The feed-forward part reads the stream before the output of attention joins it.
         Block::Parallel { .. } => {
-            feed_forward(team, config, layer, &feed_forward_norm, x, None, inner);
+            feed_forward(team, config, layer, &feed_forward_norm, x, None, inner, tap);
             ops::project(team, gathered, &mut [layer.o.add_to(x)]);
         }
     }
