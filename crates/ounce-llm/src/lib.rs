@@ -20,6 +20,8 @@ mod compress;
 pub mod config;
 mod decoder;
 pub mod evaluate;
+#[expect(dead_code, unused_imports, reason = "called by the pipeline")]
+pub mod export;
 pub mod generate;
 pub mod model;
 pub mod sampling;
