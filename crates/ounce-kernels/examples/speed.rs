@@ -7,7 +7,9 @@
 use std::time::Instant;
 
 use ounce_kernels::ops::{self, Input, Output};
-use ounce_kernels::{FloatType, Kernels, Matrix, PackSpec, Quants, SharedBytes, Team, ThreadPool};
+use ounce_kernels::{
+    ActivationScale, FloatType, Kernels, Matrix, PackSpec, Quants, SharedBytes, Team, ThreadPool, W8A8Spec,
+};
 
 fn main() {
     let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
@@ -21,9 +23,17 @@ fn main() {
             packed(&mut pool, rows, cols, 32, Quants::U4 { symmetric: true }),
             packed(&mut pool, rows, cols, 32, Quants::U4 { symmetric: false }),
             packed(&mut pool, rows, cols, 64, Quants::U4 { symmetric: false }),
+            packed(
+                &mut pool,
+                rows,
+                cols,
+                if cols % 128 == 0 { 128 } else { 96 },
+                Quants::U4 { symmetric: false },
+            ),
             packed(&mut pool, rows, cols, 32, Quants::I8 { mins: false, lowest: -16, highest: 15 }),
             packed(&mut pool, rows, cols, 16, Quants::I8 { mins: false, lowest: -32, highest: 31 }),
             packed(&mut pool, rows, cols, 32, Quants::I8 { mins: false, lowest: -128, highest: 127 }),
+            w8a8(&mut pool, rows, cols),
             float(FloatType::F16, rows, cols),
             float(FloatType::F32, rows, cols),
         ];
@@ -49,6 +59,17 @@ fn packed(pool: &mut ThreadPool, rows: usize, cols: usize, group: usize, quants:
             out.quants.iter_mut().enumerate().for_each(|(i, q)| *q = ((i * 7 + row) % 16) as i8);
             out.scales.fill(0.01);
             out.mins.fill(-0.02);
+        })
+    })
+    .unwrap()
+}
+
+fn w8a8(pool: &mut ThreadPool, rows: usize, cols: usize) -> Matrix {
+    let spec = W8A8Spec { rows, cols, activations: ActivationScale::PerToken };
+    pool.region(|team| {
+        Matrix::pack_w8a8(team, spec, |row, quants| {
+            quants.iter_mut().enumerate().for_each(|(i, q)| *q = (i * 7 + row) as i8);
+            0.01
         })
     })
     .unwrap()

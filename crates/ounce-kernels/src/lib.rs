@@ -33,5 +33,5 @@ mod simd;
 
 pub use bytes::SharedBytes;
 pub use isa::Kernels;
-pub use matrix::{FloatType, Matrix, MatrixError, PackSpec, QuantRow, Quants};
+pub use matrix::{ActivationScale, FloatType, Matrix, MatrixError, PackSpec, QuantRow, Quants, W8A8Spec};
 pub use pool::{Team, ThreadPool, available_threads};

@@ -77,3 +77,87 @@ impl QuantizedRows {
         }
     }
 }
+
+/// Columns of a row of bytes that products with [`W8A8Tile`](crate::isa::W8A8Tile) read: a multiple of 32.
+pub(crate) fn padded(cols: usize) -> usize {
+    cols.next_multiple_of(BLOCK)
+}
+
+/// Rows of activations, symmetric 8-bit with one scale per row: `x = scale * q`, `|q| <= 127`. Rows are filled up with zeros to
+/// [`padded`] columns.
+#[derive(Default)]
+pub(crate) struct TokenRows {
+    cols: usize,
+    quants: Vec<i8>,
+    words: Vec<i16>,
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+}
+
+/// Parts of some rows that are written: quants `[cols]`, the same widened or nothing, one scale and one sum of quants a row.
+pub(crate) struct TokenRowsMut<'a> {
+    pub(crate) quants: &'a mut [i8],
+    pub(crate) words: &'a mut [i16],
+    pub(crate) scales: &'a mut [f32],
+    pub(crate) sums: &'a mut [i32],
+}
+
+/// A view of consecutive rows.
+#[derive(Clone, Copy)]
+pub(crate) struct TokenView<'a, Quant> {
+    pub(crate) cols: usize,
+    /// `[rows, cols]`
+    pub(crate) quants: &'a [Quant],
+    /// `[rows]`
+    pub(crate) scales: &'a [f32],
+    /// `[rows]`: sums of quants
+    pub(crate) sums: &'a [i32],
+}
+
+impl TokenRows {
+    /// Makes room for `rows` rows of `cols` columns, rounded up to a multiple of 32, and if `words` for the same in 16 bits.
+    /// Contents are unspecified.
+    pub(crate) fn reset(&mut self, rows: usize, cols: usize, words: bool) {
+        self.cols = padded(cols);
+        let len = rows * self.cols;
+        if self.quants.len() < len {
+            self.quants.resize(len, 0);
+        }
+        if words && self.words.len() < len {
+            self.words.resize(len, 0);
+        }
+        if self.scales.len() < rows {
+            self.scales.resize(rows, 0.0);
+            self.sums.resize(rows, 0);
+        }
+    }
+
+    /// The arrays from their beginning, to be cut into rows by the caller.
+    pub(crate) fn parts_mut(&mut self) -> TokenRowsMut<'_> {
+        TokenRowsMut {
+            quants: &mut self.quants,
+            words: &mut self.words,
+            scales: &mut self.scales,
+            sums: &mut self.sums,
+        }
+    }
+
+    /// `count` rows from row `first`.
+    pub(crate) fn bytes(&self, first: usize, count: usize) -> TokenView<'_, i8> {
+        self.view(&self.quants, first, count)
+    }
+
+    /// The same widened to 16 bits, if they have been written.
+    pub(crate) fn words(&self, first: usize, count: usize) -> TokenView<'_, i16> {
+        self.view(&self.words, first, count)
+    }
+
+    fn view<'a, Quant>(&'a self, quants: &'a [Quant], first: usize, count: usize) -> TokenView<'a, Quant> {
+        TokenView {
+            cols: self.cols,
+            quants: &quants[first * self.cols..(first + count) * self.cols],
+            scales: &self.scales[first..first + count],
+            sums: &self.sums[first..first + count],
+        }
+    }
+}

@@ -3,8 +3,9 @@
 use std::arch::x86_64::*;
 
 use super::dot::{Dot, TOKENS, packed_tile as packed_product};
-use super::tile::PackedTile;
-use crate::quantize::QuantizedView;
+use super::dot_w8a8::tile_product;
+use super::tile::{PackedTile, W8A8Tile};
+use crate::quantize::{QuantizedView, TokenView};
 use crate::simd::Simd;
 
 /// The token for AVX-512 F, BW, DQ, VL and VNNI.
@@ -185,6 +186,11 @@ unsafe impl Dot for Avx512 {
         }
     }
     #[inline(always)]
+    fn splat_int(self, x: i32) -> __m512i {
+        // SAFETY: as in `zero`.
+        unsafe { _mm512_set1_epi32(x) }
+    }
+    #[inline(always)]
     fn add(self, a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: as in `zero`.
         unsafe { _mm512_add_epi32(a, b) }
@@ -201,6 +207,11 @@ fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]) {
     packed_product::<_, 1>(Avx512(()), tile, x, out);
 }
 
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_, i8>, out: &mut [f32]) {
+    tile_product::<_, 1, 12>(Avx512(()), tile, x, out);
+}
+
 fn supported() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -215,4 +226,5 @@ fn supported() -> bool {
 super::table! {
     name: "avx512-vnni", features: ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"],
     supported: supported, token: Avx512(()), packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
+    w8a8_tile: w8a8_tile, w8a8_words: None,
 }

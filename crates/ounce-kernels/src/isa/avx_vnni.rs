@@ -4,8 +4,9 @@ use std::arch::x86_64::*;
 
 use super::avx2::Avx2;
 use super::dot::{Dot, TOKENS, packed_tile as packed_product};
-use super::tile::PackedTile;
-use crate::quantize::QuantizedView;
+use super::dot_w8a8::tile_product;
+use super::tile::{PackedTile, W8A8Tile};
+use crate::quantize::{QuantizedView, TokenView};
 
 /// The token for AVX-VNNI.
 #[derive(Clone, Copy)]
@@ -61,6 +62,11 @@ unsafe impl Dot for AvxVnni {
         }
     }
     #[inline(always)]
+    fn splat_int(self, x: i32) -> __m256i {
+        // SAFETY: as in `zero`.
+        unsafe { _mm256_set1_epi32(x) }
+    }
+    #[inline(always)]
     fn add(self, a: __m256i, b: __m256i) -> __m256i {
         // SAFETY: as in `zero`.
         unsafe { _mm256_add_epi32(a, b) }
@@ -77,6 +83,11 @@ fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]) {
     packed_product::<_, 1>(AvxVnni(Avx2(())), tile, x, out);
 }
 
+#[target_feature(enable = "avxvnni,avx2,fma,f16c")]
+fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_, i8>, out: &mut [f32]) {
+    tile_product::<_, 2, 6>(AvxVnni(Avx2(())), tile, x, out);
+}
+
 fn supported() -> bool {
     is_x86_feature_detected!("avxvnni")
         && is_x86_feature_detected!("avx2")
@@ -87,4 +98,5 @@ fn supported() -> bool {
 super::table! {
     name: "avx-vnni", features: ["avxvnni,avx2,fma,f16c"], supported: supported, token: Avx2(()),
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
+    w8a8_tile: w8a8_tile, w8a8_words: None,
 }

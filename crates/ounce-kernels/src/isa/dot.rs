@@ -42,6 +42,8 @@ pub(super) unsafe trait Dot: Copy {
     /// Adds to every sum four weights times the four quants of quad `QUAD`. Weights are unsigned bytes of at most 64, or what `wide`
     /// returns.
     fn dot<const QUAD: i32>(self, sums: Self::Ints, weights: Self::Ints, x: Self::Quads) -> Self::Ints;
+    /// A number in every sum.
+    fn splat_int(self, x: i32) -> Self::Ints;
     fn add(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;
     fn to_floats(self, sums: Self::Ints) -> <Self::Floats as Simd>::F;
 }

@@ -8,9 +8,13 @@ mod tile;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod dot;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod dot_w8a8;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx2_w8a8;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
@@ -20,10 +24,11 @@ mod neon;
 #[cfg(target_arch = "aarch64")]
 mod neon_dotprod;
 
-pub(crate) use tile::{Bytes, PackedTile, TILE_ROWS};
+pub(crate) use tile::{Bytes, PackedTile, TILE_ROWS, W8A8Tile};
 
+use crate::matrix::ActivationScale;
 use crate::ops::{Activation, Norm};
-use crate::quantize::{QuantizedRowMut, QuantizedView};
+use crate::quantize::{QuantizedRowMut, QuantizedView, TokenView};
 use crate::simd::Element;
 use crate::simd::attend::Query;
 use crate::simd::gemm::Tile;
@@ -38,6 +43,10 @@ pub(crate) struct Table {
     /// Whether 5- and 6-bit quants are kept in bit planes, which are smaller, rather than in bytes.
     bit_planes: bool,
     packed_tile: unsafe fn(&PackedTile<'_>, QuantizedView<'_>, &mut [f32]),
+    w8a8_tile: unsafe fn(&W8A8Tile<'_>, TokenView<'_, i8>, &mut [f32]),
+    /// How products with several tokens are better done in 16 bits, if they are.
+    w8a8_words: Option<W8A8Words>,
+    quantize_token: unsafe fn(&[f32], ActivationScale, &mut [i8]) -> (f32, i32),
     quantize_row: unsafe fn(&[f32], QuantizedRowMut<'_>),
     norm_row: unsafe fn(&Norm<'_>, &[f32], &mut [f32]),
     softmax: unsafe fn(&mut [f32]),
@@ -53,6 +62,43 @@ pub(crate) struct Table {
     dot_rows: unsafe fn(Element, &[u8], &[f32], &mut [f32]),
     gemm_tile: unsafe fn(Tile<'_>),
     attend: unsafe fn(Query<'_>),
+}
+
+/// Products of 8-bit weights and activations that have both been widened to 16 bits before.
+struct W8A8Words {
+    widen_row: unsafe fn(&[i8], &mut [i16]),
+    widen_tile: unsafe fn(&W8A8Tile<'_>, &mut [i16]),
+    tile: unsafe fn(&[i16], &[f32; TILE_ROWS], TokenView<'_, i16>, &mut [f32]),
+}
+
+/// Proof that a table has products in 16 bits, and the way to them.
+#[derive(Clone, Copy)]
+pub(crate) struct WordKernels(&'static W8A8Words);
+
+impl WordKernels {
+    /// Widens a row of activations.
+    pub(crate) fn widen_row(self, quants: &[i8], out: &mut [i16]) {
+        // SAFETY: `self` comes from a `Kernels`, so this CPU has the table's instructions; so below.
+        unsafe { (self.0.widen_row)(quants, out) }
+    }
+
+    /// Widens a tile to a panel of as many words as the tile has bytes, in the order that `tile` reads.
+    pub(crate) fn widen_tile(self, tile: &W8A8Tile<'_>, panel: &mut [i16]) {
+        // SAFETY: as above.
+        unsafe { (self.0.widen_tile)(tile, panel) }
+    }
+
+    /// As [`Kernels::w8a8_tile`] for a widened tile.
+    pub(crate) fn tile(
+        self,
+        panel: &[i16],
+        scales: &[f32; TILE_ROWS],
+        x: TokenView<'_, i16>,
+        out: &mut [f32],
+    ) {
+        // SAFETY: as above.
+        unsafe { (self.0.tile)(panel, scales, x, out) }
+    }
 }
 
 /// Every table of this architecture, fastest first. The last one runs everywhere.
@@ -118,10 +164,20 @@ impl Kernels {
         self.0.bit_planes
     }
 
+    /// The kernels that multiply 8-bit weights with several tokens in 16 bits, where these are faster than `w8a8_tile`.
+    pub(crate) fn w8a8_words(self) -> Option<WordKernels> {
+        self.0.w8a8_words.as_ref().map(WordKernels)
+    }
+
     forward! {
         /// `out[t][r] = tile[r] . x[t]` for the 16 rows of a tile and all rows of `x`, at most `packed_tokens`.
         packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]);
-        /// Quantizes one row of activations.
+        /// `out[t][r] = tile[r] . x[t]` for the 16 rows of a tile and all rows of `x`: the integer sum as a float, times the product
+        /// of the two scales.
+        w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_, i8>, out: &mut [f32]);
+        /// Quantizes one row of activations with one scale; the scale and the sum of the quants.
+        quantize_token(x: &[f32], scale: ActivationScale, out: &mut [i8]) -> (f32, i32);
+        /// Quantizes one row of activations with a scale per block.
         quantize_row(x: &[f32], out: QuantizedRowMut<'_>);
         /// `out = norm(x)`.
         norm_row(norm: &Norm<'_>, x: &[f32], out: &mut [f32]);
@@ -180,14 +236,17 @@ macro_rules! kernel {
 macro_rules! table {
     (
         name: $name:literal, features: $features:tt, supported: $supported:expr, token: $token:expr,
-        packed_tokens: $packed_tokens:expr, packed_tile: $packed_tile:path, bit_planes: $bit_planes:expr $(,)?
+        packed_tokens: $packed_tokens:expr, packed_tile: $packed_tile:path, bit_planes: $bit_planes:expr,
+        w8a8_tile: $w8a8_tile:path, w8a8_words: $w8a8_words:expr $(,)?
     ) => {
         use crate::isa::{Table, kernel};
+        use crate::matrix::ActivationScale;
         use crate::ops::{Activation, Norm};
         use crate::quantize::QuantizedRowMut;
         use crate::simd::{Element, attend, gate, gemm, norm, quantize, rows};
 
         kernel!($features $token; quantize_row = quantize::quantize_row, (x: &[f32], out: QuantizedRowMut<'_>));
+        kernel!($features $token; quantize_token = quantize::quantize_token, (x: &[f32], scale: ActivationScale, out: &mut [i8]) -> (f32, i32));
         kernel!($features $token; norm_row = norm::norm_row, (norm: &Norm<'_>, x: &[f32], out: &mut [f32]));
         kernel!($features $token; softmax = norm::softmax, (x: &mut [f32]));
         kernel!($features $token; maximum = norm::maximum, (x: &[f32]) -> f32);
@@ -209,6 +268,9 @@ macro_rules! table {
             packed_tokens: $packed_tokens,
             bit_planes: $bit_planes,
             packed_tile: $packed_tile,
+            w8a8_tile: $w8a8_tile,
+            w8a8_words: $w8a8_words,
+            quantize_token,
             quantize_row,
             norm_row,
             softmax,

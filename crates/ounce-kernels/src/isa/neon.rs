@@ -4,8 +4,9 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::dot::{Dot, TOKENS, packed_tile as packed_product};
-use super::tile::PackedTile;
-use crate::quantize::QuantizedView;
+use super::dot_w8a8::tile_product;
+use super::tile::{PackedTile, W8A8Tile};
+use crate::quantize::{QuantizedView, TokenView};
 use crate::simd::Simd;
 
 /// The token for NEON, and if `SDOT` for the dot products of Armv8.2.
@@ -202,6 +203,11 @@ unsafe impl<const SDOT: bool> Dot for Neon<SDOT> {
         unsafe { if SDOT { sdot::<QUAD>(sums, weights, x) } else { widening_dot::<QUAD>(sums, weights, x) } }
     }
     #[inline(always)]
+    fn splat_int(self, x: i32) -> int32x4_t {
+        // SAFETY: as in `zero`.
+        unsafe { vdupq_n_s32(x) }
+    }
+    #[inline(always)]
     fn add(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {
         // SAFETY: as in `zero`.
         unsafe { vaddq_s32(a, b) }
@@ -218,7 +224,13 @@ fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]) {
     packed_product::<_, 2>(Neon::<false>(()), tile, x, out);
 }
 
+#[target_feature(enable = "neon")]
+fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_, i8>, out: &mut [f32]) {
+    tile_product::<_, 4, 4>(Neon::<false>(()), tile, x, out);
+}
+
 super::table! {
     name: "neon", features: ["neon"], supported: || std::arch::is_aarch64_feature_detected!("neon"), token: Neon::<false>(()),
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
+    w8a8_tile: w8a8_tile, w8a8_words: None,
 }

@@ -1,7 +1,7 @@
 //! The reference: plain Rust that runs on every CPU and defines what the other tables must compute.
 
-use super::tile::{Bytes, PackedTile, RUN, TILE_ROWS};
-use crate::quantize::{BLOCK, HALF_BLOCK, QuantizedView};
+use super::tile::{Bytes, PackedTile, RUN, TILE_ROWS, W8A8Tile};
+use crate::quantize::{BLOCK, HALF_BLOCK, QuantizedView, TokenView};
 use crate::simd::{Simd, f16_to_f32};
 
 const LANES: usize = 8;
@@ -183,7 +183,27 @@ unsafe fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f3
     }
 }
 
+/// The product of a tile of bytes with rows of activations.
+///
+/// # Safety
+/// None needed; the signature is the table's.
+unsafe fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_, i8>, out: &mut [f32]) {
+    assert!(x.cols == tile.cols && tile.data.len() == TILE_ROWS * tile.cols);
+    for (token, x_row) in x.quants.chunks_exact(x.cols).enumerate() {
+        let mut sums = [0i32; TILE_ROWS];
+        for (run, quad) in tile.data.chunks_exact(RUN).zip(x_row.chunks_exact(4)) {
+            for (sum, weights) in sums.iter_mut().zip(run.chunks_exact(4)) {
+                *sum += weights.iter().zip(quad).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum::<i32>();
+            }
+        }
+        for row in 0..TILE_ROWS {
+            out[token * TILE_ROWS + row] = sums[row] as f32 * (tile.scales[row] * x.scales[token]);
+        }
+    }
+}
+
 super::table! {
     name: "portable", features: [], supported: || true, token: Portable,
     packed_tokens: 4, packed_tile: packed_tile, bit_planes: false,
+    w8a8_tile: w8a8_tile, w8a8_words: None,
 }

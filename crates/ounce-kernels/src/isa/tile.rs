@@ -1,6 +1,6 @@
-//! A tile of 16 rows of packed integer weights, as the kernels see it.
+//! Tiles of 16 rows of packed integer weights, as the kernels see them.
 //!
-//! A tile is a sequence of units. A unit covers `max(group, 32)` columns and holds, in this order:
+//! A [`PackedTile`] is a sequence of units. A unit covers `max(group, 32)` columns and holds, in this order:
 //!
 //! 1. the scales: 16 f16, one per row (two times 16 where the group is 16 columns);
 //! 2. the minimums, likewise, if the layout has them;
@@ -103,4 +103,16 @@ impl PackedTile<'_> {
         let unit_cols = self.unit_blocks() * BLOCK;
         self.cols.is_multiple_of(unit_cols) && self.data.len() == self.cols / unit_cols * self.unit_bytes()
     }
+}
+
+/// One tile of signed bytes with a scale per row: the quads of 4 neighbouring columns of the 16 rows after one another, as in a block
+/// of bytes, but with nothing between the blocks.
+#[derive(Clone, Copy)]
+pub(crate) struct W8A8Tile<'a> {
+    /// `[cols / 4][16][4]`
+    pub(crate) data: &'a [i8],
+    /// Columns, a multiple of 32.
+    pub(crate) cols: usize,
+    /// One scale per row.
+    pub(crate) scales: &'a [f32; TILE_ROWS],
 }

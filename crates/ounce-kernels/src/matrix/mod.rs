@@ -3,12 +3,14 @@
 mod arena;
 mod float;
 mod packed;
+mod w8a8;
 
 use std::fmt;
 
 pub(crate) use arena::Arena;
 pub(crate) use float::FloatMatrix;
 pub(crate) use packed::PackedMatrix;
+pub(crate) use w8a8::W8A8Matrix;
 
 use crate::{SharedBytes, Team};
 
@@ -66,8 +68,30 @@ pub struct QuantRow<'a> {
     pub mins: &'a mut [f32],
 }
 
+/// How the activations of a product with 8-bit weights are quantized: symmetric, `x = scale * q`, `|q| <= 127`, rounded to nearest.
+///
+/// A token whose activations hold an infinity or NaN has no meaningful quants; its products are NaN.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum ActivationScale {
+    /// One scale per token: the largest magnitude of its features, divided by 127.
+    PerToken,
+    /// One scale for all tokens, found beforehand. What lies beyond 127 times the scale is clamped.
+    Fixed(f32),
+}
+
+/// The shape of a matrix of 8-bit weights with one scale per row, and how its inputs are quantized.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct W8A8Spec {
+    /// Output features.
+    pub rows: usize,
+    /// Input features, at most 131072.
+    pub cols: usize,
+    /// The scale of the activations.
+    pub activations: ActivationScale,
+}
+
 /// Why a matrix could not be made.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum MatrixError {
     /// The number of bytes does not fit the shape.
     Size {
@@ -85,6 +109,18 @@ pub enum MatrixError {
         /// Columns that share a scale.
         group: usize,
     },
+    /// A sum of so many products of bytes could overflow 32 bits.
+    Width {
+        /// Columns asked for.
+        cols: usize,
+        /// The most columns of this layout.
+        most: usize,
+    },
+    /// The fixed scale of the activations is not a positive number.
+    FixedScale {
+        /// The scale given.
+        found: f32,
+    },
 }
 
 impl fmt::Display for MatrixError {
@@ -101,6 +137,15 @@ impl fmt::Display for MatrixError {
                 "groups of {group} columns do not fit {cols} columns: the group must be 16 or a multiple of 32 and divide \
                  the columns, which must be a multiple of 32"
             ),
+            MatrixError::Width { cols, most } => {
+                write!(
+                    f,
+                    "{cols} columns are too many for 32-bit sums of 8-bit products, which take at most {most}"
+                )
+            }
+            MatrixError::FixedScale { found } => {
+                write!(f, "the fixed scale of the activations must be positive and finite, found {found}")
+            }
         }
     }
 }
@@ -117,6 +162,7 @@ pub struct Matrix {
 pub(crate) enum Kind {
     Float(FloatMatrix),
     Packed(PackedMatrix),
+    W8A8(W8A8Matrix),
 }
 
 impl Matrix {
@@ -145,7 +191,7 @@ impl Matrix {
     pub fn as_f32(&self) -> Option<&[f32]> {
         match &self.kind {
             Kind::Float(matrix) => matrix.as_f32(),
-            Kind::Packed(_) => None,
+            Kind::Packed(_) | Kind::W8A8(_) => None,
         }
     }
 
@@ -162,11 +208,29 @@ impl Matrix {
         Ok(Self { kind: Kind::Packed(PackedMatrix::pack(team, spec, fill)?) })
     }
 
+    /// Packs a matrix of signed bytes with one scale per row, `w[r][c] = scale[r] * quant[r][c]`. `fill(row, quants)` fills the
+    /// `cols` quants of a row and returns its scale; it is called once for every row, on any thread.
+    ///
+    /// Products are summed exactly, in integers, over all columns, and only then multiplied with the scales of the row and of the
+    /// token.
+    ///
+    /// # Errors
+    /// [`MatrixError::Width`] above 131072 columns, where sums could overflow; [`MatrixError::FixedScale`] if the scale of the
+    /// activations is fixed but not positive; [`MatrixError::Size`] if the matrix is too large to address.
+    pub fn pack_w8a8(
+        team: &mut Team<'_>,
+        spec: W8A8Spec,
+        fill: impl Fn(usize, &mut [i8]) -> f32 + Sync,
+    ) -> Result<Self, MatrixError> {
+        Ok(Self { kind: Kind::W8A8(W8A8Matrix::pack(team, spec, fill)?) })
+    }
+
     /// Output features.
     pub fn rows(&self) -> usize {
         match &self.kind {
             Kind::Float(matrix) => matrix.rows,
             Kind::Packed(matrix) => matrix.rows,
+            Kind::W8A8(matrix) => matrix.rows,
         }
     }
 
@@ -175,6 +239,7 @@ impl Matrix {
         match &self.kind {
             Kind::Float(matrix) => matrix.cols,
             Kind::Packed(matrix) => matrix.cols,
+            Kind::W8A8(matrix) => matrix.cols,
         }
     }
 
@@ -183,6 +248,7 @@ impl Matrix {
         match &self.kind {
             Kind::Float(matrix) => matrix.data().len(),
             Kind::Packed(matrix) => matrix.bytes(),
+            Kind::W8A8(matrix) => matrix.bytes(),
         }
     }
 
@@ -191,13 +257,7 @@ impl Matrix {
         match &self.kind {
             Kind::Float(matrix) => matrix.element_name().into(),
             Kind::Packed(matrix) => matrix.layout_name(),
+            Kind::W8A8(matrix) => matrix.layout_name(),
         }
-    }
-}
-
-impl Matrix {
-    /// Whether products need quantized activations.
-    pub(crate) fn is_packed(&self) -> bool {
-        matches!(self.kind, Kind::Packed(_))
     }
 }

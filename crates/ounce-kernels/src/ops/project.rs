@@ -4,14 +4,18 @@
 //! that costs less than a barrier, and claims tiles of 16 output rows. For several tokens (prefill) the input is prepared once by
 //! all threads, and each tile is multiplied with all tokens while it is in the cache.
 
+mod prepare;
+
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use prepare::{Forms, Prepared, prepare_all, prepare_one};
 
 use super::project_float::{FloatPanel, dot_tile};
 use super::{Activation, Norm};
-use crate::isa::TILE_ROWS;
-use crate::matrix::{Kind, Matrix};
+use crate::isa::{PackedTile, TILE_ROWS, W8A8Tile, WordKernels};
+use crate::matrix::{FloatMatrix, Kind, Matrix};
 use crate::pool::{Buffers, SharedMut, at_least};
-use crate::quantize::{BLOCK, HALF_BLOCK, QuantizedRowMut, QuantizedRows};
+use crate::quantize::{TokenRows, padded};
 use crate::{Kernels, Team};
 
 /// The input of a product.
@@ -126,23 +130,13 @@ pub fn project_gated(
     run(team, input, d, &[Some(target)], rows.div_ceil(TILE_ROWS));
 }
 
-/// The input as the kernels read it.
-struct Prepared<'a> {
-    /// `[n, d]`, after the norm.
-    rows: &'a [f32],
-    quantized: &'a QuantizedRows,
-    n: usize,
-    d: usize,
-}
-
 fn run(team: &mut Team<'_>, input: Input<'_>, d: usize, targets: &[Option<Target<'_>>], tiles: usize) {
     if d == 0 || input.x.is_empty() {
         return;
     }
     assert!(input.x.len().is_multiple_of(d));
     let n = input.x.len() / d;
-    let quantize =
-        targets.iter().flatten().any(|t| t.weight.is_packed() || t.up.is_some_and(Matrix::is_packed));
+    let forms = Forms::of(targets.iter().flatten().flat_map(|t| std::iter::once(t.weight).chain(t.up)));
     let kernels = team.kernels();
     let chunks = team.chunks_for(tiles);
     let tiles_of = |chunk: usize| tiles * chunk / chunks..tiles * (chunk + 1) / chunks;
@@ -152,85 +146,25 @@ fn run(team: &mut Team<'_>, input: Input<'_>, d: usize, targets: &[Option<Target
         team.run_with_buffers(chunks, |chunk, buffers| {
             if buffers.prepared_for != operation {
                 buffers.prepared_for = operation;
-                prepare_one(kernels, input, quantize, buffers);
+                prepare_one(kernels, input, &forms, buffers);
             }
-            let Buffers { rows, quantized, panel, .. } = buffers;
+            let Buffers { rows, quantized, tokens, panel, .. } = buffers;
             let x = if input.norm.is_some() { &rows[..d] } else { input.x };
-            let prepared = Prepared { rows: x, quantized, n, d };
+            let prepared = Prepared { rows: x, quantized, tokens, forms: &forms, n, d };
             tiles_of(chunk).for_each(|tile| run_tile::<1>(kernels, &prepared, targets, tile, panel));
         });
     } else {
         let mut common = team.take_common();
-        prepare_all(team, input, d, quantize, &mut common);
+        prepare_all(team, input, d, &forms, &mut common);
         let x = if input.norm.is_some() { &common.rows[..n * d] } else { input.x };
-        let prepared = Prepared { rows: x, quantized: &common.quantized, n, d };
+        let Buffers { quantized, tokens, .. } = &common;
+        let prepared = Prepared { rows: x, quantized, tokens, forms: &forms, n, d };
         team.run_with_buffers(chunks, |chunk, buffers| {
             tiles_of(chunk)
                 .for_each(|tile| run_tile::<STEP>(kernels, &prepared, targets, tile, &mut buffers.panel));
         });
         team.put_common(common);
     }
-}
-
-/// Prepares a single row in a thread's own scratch.
-fn prepare_one(kernels: Kernels, input: Input<'_>, quantize: bool, buffers: &mut Buffers) {
-    let d = input.x.len();
-    let mut x = input.x;
-    if let Some(norm) = &input.norm {
-        let out = at_least(&mut buffers.rows, d);
-        kernels.norm_row(norm, x, out);
-        x = out;
-    }
-    if quantize {
-        buffers.quantized.reset(1, d);
-        let QuantizedRowMut { quants, scales, sums, half_sums } = buffers.quantized.parts_mut();
-        let out = QuantizedRowMut {
-            quants: &mut quants[..d],
-            scales: &mut scales[..d / BLOCK],
-            sums: &mut sums[..d / BLOCK],
-            half_sums: &mut half_sums[..d / HALF_BLOCK],
-        };
-        kernels.quantize_row(x, out);
-    }
-}
-
-/// Prepares all rows in the common scratch, in parallel.
-fn prepare_all(team: &mut Team<'_>, input: Input<'_>, d: usize, quantize: bool, common: &mut Buffers) {
-    let n = input.x.len() / d;
-    let kernels = team.kernels();
-    if input.norm.is_none() && !quantize {
-        return;
-    }
-    let rows_len = if input.norm.is_some() { n * d } else { 0 };
-    let rows = SharedMut::new(at_least(&mut common.rows, rows_len));
-    common.quantized.reset(if quantize { n } else { 0 }, d / BLOCK * BLOCK);
-    let QuantizedRowMut { quants, scales, sums, half_sums } = common.quantized.parts_mut();
-    let (quants, scales) = (SharedMut::new(quants), SharedMut::new(scales));
-    let (sums, half_sums) = (SharedMut::new(sums), SharedMut::new(half_sums));
-    let chunks = team.chunks_for(n);
-    team.run(chunks, |chunk, _| {
-        for t in n * chunk / chunks..n * (chunk + 1) / chunks {
-            let mut x = &input.x[t * d..][..d];
-            if let Some(norm) = &input.norm {
-                // SAFETY: rows do not overlap, and each is prepared once; so below.
-                let out = unsafe { rows.slice(t * d, d) };
-                kernels.norm_row(norm, x, out);
-                x = out;
-            }
-            if quantize {
-                // SAFETY: as above.
-                let out = unsafe {
-                    QuantizedRowMut {
-                        quants: quants.slice(t * d, d),
-                        scales: scales.slice(t * (d / BLOCK), d / BLOCK),
-                        sums: sums.slice(t * (d / BLOCK), d / BLOCK),
-                        half_sums: half_sums.slice(t * (d / HALF_BLOCK), d / HALF_BLOCK),
-                    }
-                };
-                kernels.quantize_row(x, out);
-            }
-        }
-    });
 }
 
 /// The most tokens whose results are held before they are written out.
@@ -251,10 +185,10 @@ fn run_tile<const N: usize>(
     let rows = target.weight.rows();
     let first = tile * TILE_ROWS;
     let count = TILE_ROWS.min(rows - first);
-    let panel_len = if x.n > 1 { FloatPanel::len(x.d) } else { 0 };
+    let panel_len = if x.n > 1 { FloatPanel::len(padded(x.d)) } else { 0 };
     let (panel, up_panel) = at_least(panels, 2 * panel_len).split_at_mut(panel_len);
-    let weight = TileProduct::new(kernels, target.weight, tile, panel);
-    let up = target.up.map(|up| TileProduct::new(kernels, up, tile, up_panel));
+    let weight = TileProduct::new(kernels, x, target.weight, tile, panel);
+    let up = target.up.map(|up| TileProduct::new(kernels, x, up, tile, up_panel));
     let mut results = [[0.0f32; TILE_ROWS]; N];
     let mut up_results = [[0.0f32; TILE_ROWS]; N];
     for token in (0..x.n).step_by(N) {
@@ -286,19 +220,41 @@ fn run_tile<const N: usize>(
 
 /// One tile of one matrix, ready to be multiplied.
 enum TileProduct<'a> {
-    Packed(crate::isa::PackedTile<'a>),
+    Packed(PackedTile<'a>),
     /// Rows as they lie in memory, for one token.
-    Rows(&'a crate::matrix::FloatMatrix, usize),
+    Rows(&'a FloatMatrix, usize),
     /// Rows transposed to floats, for many tokens.
     Panel(FloatPanel<'a>),
+    /// Bytes, and the activations in their form.
+    W8A8(W8A8Tile<'a>, &'a TokenRows),
+    /// Bytes widened for many tokens, the scales of the rows, and the activations in their form.
+    Words(WordKernels, &'a [i16], &'a [f32; TILE_ROWS], &'a TokenRows),
 }
 
 impl<'a> TileProduct<'a> {
-    fn new(kernels: Kernels, weight: &'a Matrix, tile: usize, panel: &'a mut [f32]) -> Self {
+    /// `panel` is empty if there is but one token, and else has room for a tile of floats.
+    fn new(
+        kernels: Kernels,
+        x: &Prepared<'a>,
+        weight: &'a Matrix,
+        tile: usize,
+        panel: &'a mut [f32],
+    ) -> Self {
         match &weight.kind {
             Kind::Packed(matrix) => Self::Packed(matrix.tile(tile)),
             Kind::Float(matrix) if panel.is_empty() => Self::Rows(matrix, tile),
             Kind::Float(matrix) => Self::Panel(FloatPanel::new(kernels, matrix, tile, panel)),
+            Kind::W8A8(matrix) => {
+                let (tile, rows) = (matrix.tile(tile), x.tokens_for(matrix));
+                match kernels.w8a8_words() {
+                    Some(words) if !panel.is_empty() => {
+                        let panel = &mut bytemuck::cast_slice_mut(panel)[..tile.data.len()];
+                        words.widen_tile(&tile, panel);
+                        Self::Words(words, panel, tile.scales, rows)
+                    }
+                    _ => Self::W8A8(tile, rows),
+                }
+            }
         }
     }
 
@@ -314,6 +270,12 @@ impl<'a> TileProduct<'a> {
             }
             Self::Rows(matrix, tile) => dot_tile(kernels, matrix, *tile, &x.rows[..x.d], results),
             Self::Panel(panel) => panel.compute(kernels, &x.rows[token * x.d..], x.d, tokens, results),
+            Self::W8A8(tile, rows) => {
+                kernels.w8a8_tile(tile, rows.bytes(token, tokens), &mut results[..tokens * TILE_ROWS]);
+            }
+            Self::Words(words, panel, scales, rows) => {
+                words.tile(panel, scales, rows.words(token, tokens), &mut results[..tokens * TILE_ROWS]);
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::cell::UnsafeCell;
 
-use crate::quantize::QuantizedRows;
+use crate::ops::MAX_OUTPUTS;
+use crate::quantize::{QuantizedRows, TokenRows};
 
 /// One value per worker, each used by one thread at a time.
 pub(crate) struct PerWorker<T>(Box<[UnsafeCell<T>]>);
@@ -31,13 +32,15 @@ impl<T: Default> PerWorker<T> {
 pub(crate) struct Buffers {
     /// Rows of floats: a normalised input.
     pub(crate) rows: Vec<f32>,
-    /// The same rows quantized to 8 bits.
+    /// The same rows quantized to 8 bits with a scale per block.
     pub(crate) quantized: QuantizedRows,
+    /// The same with one scale a row, once for every way to choose it.
+    pub(crate) tokens: [TokenRows; MAX_OUTPUTS],
     /// A panel of weights or keys as floats.
     pub(crate) panel: Vec<f32>,
     /// Further floats: attention scores and partial results.
     pub(crate) work: Vec<f32>,
-    /// Which operation `rows` and `quantized` were prepared for.
+    /// Which operation `rows`, `quantized` and `tokens` were prepared for.
     pub(crate) prepared_for: u64,
 }
 

@@ -1,6 +1,7 @@
-//! Quantization of one row of activations.
+//! Quantization of one row of activations: with a scale per block of columns, or with one for the whole row.
 
 use super::Simd;
+use crate::matrix::ActivationScale;
 use crate::quantize::{BLOCK, HALF_BLOCK, QuantizedRowMut};
 
 /// Quantizes `x` (a multiple of 32 long) block by block: scale = max|x| / 127, quants rounded to nearest.
@@ -42,4 +43,55 @@ pub(crate) fn quantize_row<S: Simd>(s: S, x: &[f32], out: QuantizedRowMut<'_>) {
         }
         out.sums[b] = scale * total as f32;
     }
+}
+
+/// Quantizes `x` with one scale, fills the rest of `out` with zeros, and returns the scale and the sum of the quants. The scale is NaN
+/// where `x` holds an infinity or NaN.
+#[inline(always)]
+pub(crate) fn quantize_token<S: Simd>(s: S, x: &[f32], scale: ActivationScale, out: &mut [i8]) -> (f32, i32) {
+    let (used, rest) = out.split_at_mut(x.len());
+    rest.fill(0);
+    let (vectors, tail) = x.split_at(x.len() / S::LANES * S::LANES);
+    let (vector_quants, tail_quants) = used.split_at_mut(vectors.len());
+    // Stays zero unless an element is not finite.
+    let mut poison = s.splat(0.0);
+    let mut largest = s.splat(0.0);
+    for x in vectors.chunks_exact(S::LANES) {
+        // SAFETY: `x` has LANES floats.
+        let x = unsafe { s.load(x.as_ptr()) };
+        poison = s.mul_add(x, s.splat(0.0), poison);
+        largest = s.max(largest, s.abs(x));
+    }
+    let mut poison = s.sum(poison);
+    let mut largest = s.maximum(largest);
+    for &x in tail {
+        poison += x * 0.0;
+        largest = largest.max(x.abs());
+    }
+    if poison.is_nan() {
+        used.fill(0);
+        return (f32::NAN, 0);
+    }
+    let (scale, inverse) = match scale {
+        ActivationScale::PerToken => (largest / 127.0, 127.0 / largest),
+        ActivationScale::Fixed(scale) => (scale, 1.0 / scale),
+    };
+    // Nothing but zeros, or so small that it may as well be.
+    let inverse = if inverse.is_finite() { inverse } else { 0.0 };
+    let mut sum = 0;
+    for (x, out) in vectors.chunks_exact(S::LANES).zip(vector_quants.chunks_exact_mut(S::LANES)) {
+        // SAFETY: both have LANES elements.
+        unsafe {
+            let scaled = s.mul(s.load(x.as_ptr()), s.splat(inverse));
+            let scaled = s.max(s.min(scaled, s.splat(127.0)), s.splat(-127.0));
+            s.store_i8(out.as_mut_ptr(), scaled);
+        }
+    }
+    for (x, out) in tail.iter().zip(tail_quants) {
+        *out = (x * inverse).clamp(-127.0, 127.0).round_ties_even() as i8;
+    }
+    for &q in &*used {
+        sum += i32::from(q);
+    }
+    (scale, sum)
 }
