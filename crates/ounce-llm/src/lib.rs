@@ -30,7 +30,7 @@ pub mod template;
 pub mod tokenizer;
 
 pub use cache::KvType;
-pub use checkpoint::LoadError;
+pub use checkpoint::{HeadPrecision, LoadError, LoadOptions};
 pub use config::Config;
 pub use model::{LoadProgress, Model};
 pub use session::{Session, SessionError, SessionOptions};

@@ -1,7 +1,7 @@
 //! A loaded model.
 
 use crate::arch;
-use crate::checkpoint::{Checkpoint, LoadError, Source, TensorSummary, WeightLoader};
+use crate::checkpoint::{Checkpoint, LoadError, LoadOptions, Source, TensorSummary, WeightLoader};
 use crate::config::Config;
 use crate::decoder::{self, Weights};
 use crate::template::{ChatTemplate, TemplateError};
@@ -33,7 +33,8 @@ pub struct Model {
 impl Model {
     /// Loads a GGUF file, or a folder with `config.json`, `*.safetensors` and `tokenizer.json`.
     ///
-    /// Float weights stay in the memory map; quantized ones are laid out anew on all threads of the pool. A chat template that cannot be
+    /// Float weights stay in the memory map; quantized ones (GGUF blocks, and the linear maps of AutoAWQ, GPTQ and compressed-tensors
+    /// folders) are laid out anew on all threads of the pool. A chat template that cannot be
     /// parsed is no error here, since much can be done without: see [`chat_template_error`](Self::chat_template_error).
     ///
     /// # Errors
@@ -41,6 +42,19 @@ impl Model {
     /// that cannot be used.
     pub fn load(
         path: &Path,
+        pool: &mut ThreadPool,
+        progress: &mut dyn FnMut(LoadProgress),
+    ) -> Result<Self, LoadError> {
+        Self::load_with(path, LoadOptions::default(), pool, progress)
+    }
+
+    /// [`load`](Self::load) with options.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(
+        path: &Path,
+        options: LoadOptions,
         pool: &mut ThreadPool,
         progress: &mut dyn FnMut(LoadProgress),
     ) -> Result<Self, LoadError> {
@@ -55,7 +69,10 @@ impl Model {
         };
         let weights = pool.region(|team| {
             let mut loader = WeightLoader::new(&checkpoint, team, progress);
-            decoder::load(&config, names, &mut loader)
+            if options.in_f32 {
+                loader = loader.in_f32();
+            }
+            decoder::load(&config, names, &mut loader, options.head)
         })?;
         let tensors = checkpoint.tensors();
         Ok(Self { config, weights, tokenizer, chat_template, tensors })

@@ -1,5 +1,8 @@
 //! What can be wrong with the description of a model.
 
+use ounce_formats::quantized::QuantizedError;
+use std::sync::Arc;
+
 /// The description of a model (`config.json`, GGUF metadata) cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +33,9 @@ pub enum ConfigError {
         /// What stood there.
         found: String,
     },
+    /// The `quantization_config` of a folder cannot be used.
+    #[error(transparent)]
+    Quantization(Arc<QuantizedError>),
     /// An option that this decoder does not compute yet.
     #[error("{key} = {found} is not supported yet; supported: {supported}")]
     Unsupported {

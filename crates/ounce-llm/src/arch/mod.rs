@@ -122,12 +122,8 @@ pub(crate) fn describe(checkpoint: &Checkpoint) -> Result<(Config, &'static Name
             let fields = Fields::Json(object);
             let found = required_text(&fields, "model_type")?;
             let row = find("model_type", found, |row| row.model_types)?;
-            if fields.object("quantization_config")?.is_some() {
-                return Err(ConfigError::unsupported(
-                    "quantization_config",
-                    "a quantized folder",
-                    "folders of F32, F16 and BF16 weights, and GGUF files of every common type",
-                ));
+            if let Some(error) = checkpoint.quantization_error() {
+                return Err(ConfigError::Quantization(error));
             }
             let description = Description { name: row.name, fields, checkpoint };
             ((row.from_hugging_face)(&description)?, row.hugging_face_names)

@@ -1,7 +1,7 @@
 //! What can be wrong with the weights of a model.
 
 use crate::arch::ConfigError;
-use ounce_formats::{gguf::GgufError, hugging_face::FolderError};
+use ounce_formats::{gguf::GgufError, hugging_face::FolderError, quantized::QuantizedError};
 use ounce_kernels::MatrixError;
 
 /// A model cannot be loaded.
@@ -61,6 +61,17 @@ pub enum LoadError {
         /// Bytes that are there.
         found: usize,
     },
+    /// The tensors of a quantized linear map cannot be read.
+    #[error(transparent)]
+    Quantized(Box<QuantizedError>),
+    /// A module has packed quants, but nothing says how to read them.
+    #[error(
+        "module {module} is stored in packed quants, but quantization_config is missing or says that it is kept in floats; take the configuration from the same source as the weights"
+    )]
+    UndescribedQuants {
+        /// The module.
+        module: String,
+    },
     /// A matrix could not be laid out for the kernels.
     #[error("tensor {name}: {source}")]
     Matrix {
@@ -73,4 +84,10 @@ pub enum LoadError {
     /// The tokenizer cannot be used.
     #[error("tokenizer: {0}")]
     Tokenizer(#[from] crate::tokenizer::TokenizerError),
+}
+
+impl From<QuantizedError> for LoadError {
+    fn from(error: QuantizedError) -> Self {
+        Self::Quantized(Box::new(error))
+    }
 }

@@ -1,17 +1,25 @@
 //! The tensors of a model, whichever kind of file holds them.
 
 mod error;
+mod head;
+mod options;
+mod quantized;
 mod source;
+mod summary;
 mod weights;
 
 pub use error::LoadError;
+pub use head::HeadPrecision;
+pub use options::LoadOptions;
 pub(crate) use source::MatrixSource;
+pub use summary::TensorSummary;
 pub(crate) use weights::{WeightLoader, bias_names, weight_names};
 
 use crate::arch::ConfigError;
 use ounce_formats::ggml::GgmlType;
 use ounce_formats::gguf::Gguf;
 use ounce_formats::hugging_face::{Folder, SafetensorsType};
+use ounce_formats::quantized::{LinearScheme, QuantizationConfig, QuantizedError};
 use ounce_kernels::SharedBytes;
 use std::ops::Range;
 use std::path::Path;
@@ -20,6 +28,7 @@ use std::sync::Arc;
 /// An open checkpoint: its description and its tensors, memory-mapped.
 pub struct Checkpoint {
     source: Source,
+    quantization: Result<Option<QuantizationConfig>, Arc<QuantizedError>>,
 }
 
 /// The kinds of checkpoint.
@@ -28,19 +37,6 @@ pub(crate) enum Source {
     Gguf(Gguf),
     /// `config.json` and safetensors files.
     Folder(Folder),
-}
-
-/// What is in a checkpoint, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TensorSummary {
-    /// Its name in the file.
-    pub name: String,
-    /// Its shape, outermost dimension first.
-    pub shape: Vec<usize>,
-    /// The name of its type.
-    pub ty: String,
-    /// Its size in the file.
-    pub bytes: u64,
 }
 
 /// One tensor: `shape` outermost first, `ty` in rows of `shape.last()` elements.
@@ -66,39 +62,34 @@ impl Checkpoint {
         } else {
             Source::Gguf(Gguf::open(path).map_err(|error| LoadError::Gguf(Box::new(error)))?)
         };
-        Ok(Self { source })
+        let quantization = match &source {
+            Source::Gguf(_) => Ok(None),
+            Source::Folder(folder) => QuantizationConfig::parse(folder).map_err(Arc::new),
+        };
+        Ok(Self { source, quantization })
+    }
+
+    /// What the `quantization_config` of a Hugging Face folder says. `None` for folders of floats, GGUF files, and configurations that
+    /// cannot be read, which [`arch::config`](crate::arch::config) refuses.
+    pub fn quantization(&self) -> Option<&QuantizationConfig> {
+        self.quantization.as_ref().ok()?.as_ref()
+    }
+
+    /// Why the `quantization_config` cannot be read.
+    pub(crate) fn quantization_error(&self) -> Option<Arc<QuantizedError>> {
+        self.quantization.as_ref().err().cloned()
+    }
+
+    /// How a linear map of a quantized folder is stored; `None` if it is not quantized.
+    pub(crate) fn scheme(&self, module: &str) -> Option<(&Folder, &LinearScheme)> {
+        match &self.source {
+            Source::Gguf(_) => None,
+            Source::Folder(folder) => Some((folder, self.quantization()?.scheme(module)?)),
+        }
     }
 
     pub(crate) fn source(&self) -> &Source {
         &self.source
-    }
-
-    /// The tensors in the order of the file.
-    pub fn tensors(&self) -> Vec<TensorSummary> {
-        match &self.source {
-            Source::Gguf(file) => file
-                .tensors()
-                .iter()
-                .map(|tensor| TensorSummary {
-                    name: tensor.name.clone(),
-                    shape: tensor.shape.clone(),
-                    ty: tensor.ty.name().to_string(),
-                    bytes: file.data(tensor).len() as u64,
-                })
-                .collect(),
-            Source::Folder(folder) => folder
-                .names()
-                .filter_map(|name| {
-                    let tensor = folder.tensor(name)?;
-                    Some(TensorSummary {
-                        name: name.to_string(),
-                        shape: tensor.shape().to_vec(),
-                        ty: tensor.dtype().name().to_string(),
-                        bytes: tensor.bytes().len() as u64,
-                    })
-                })
-                .collect(),
-        }
     }
 
     /// Whether there is a tensor of this name.
@@ -178,15 +169,19 @@ impl Checkpoint {
         let Some(tensor) = self.tensor(name).map_err(|error| refuse(error.to_string()))? else {
             return Ok(None);
         };
-        let float = matches!(tensor.ty, GgmlType::F32 | GgmlType::F16 | GgmlType::BF16);
         match tensor.shape[..] {
-            [length] if float && length <= LONGEST_SMALL_VECTOR => Ok(Some(tensor.dequantize())),
+            [length] if tensor.is_float() && length <= LONGEST_SMALL_VECTOR => Ok(Some(tensor.dequantize())),
             _ => Err(refuse(format!("{} of shape {:?}", tensor.ty.name(), tensor.shape))),
         }
     }
 }
 
 impl Tensor {
+    /// Elements are floats, one by one.
+    pub(crate) fn is_float(&self) -> bool {
+        matches!(self.ty, GgmlType::F32 | GgmlType::F16 | GgmlType::BF16)
+    }
+
     /// All elements.
     pub(crate) fn dequantize(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.shape.iter().product()];

@@ -1,18 +1,20 @@
 //! From tensors of a checkpoint to the layouts of the kernels.
 #![expect(clippy::single_range_in_vec_init, reason = "rows are chosen by ranges, a single one being common")]
 
-use super::{Checkpoint, LoadError, MatrixSource, Tensor};
+use super::source::Content;
+use super::{Checkpoint, LoadError, MatrixSource, Tensor, quantized};
 use crate::model::LoadProgress;
 use ounce_formats::ggml::GgmlType;
+use ounce_formats::quantized::QuantizedLinear;
 use ounce_kernels::{FloatType, Matrix, MatrixError, PackSpec, QuantRow, Quants, SharedBytes, Team};
 use std::ops::Range;
 
 /// Reads weights by name, checks their shapes, repacks quantized ones on all threads and reports progress.
 pub(crate) struct WeightLoader<'l, 't> {
-    checkpoint: &'l Checkpoint,
-    team: &'l mut Team<'t>,
+    pub(super) checkpoint: &'l Checkpoint,
+    pub(super) team: &'l mut Team<'t>,
     progress: &'l mut dyn FnMut(LoadProgress),
-    in_f32: bool,
+    pub(super) in_f32: bool,
     done: u64,
     total: u64,
 }
@@ -33,16 +35,6 @@ impl<'l, 't> WeightLoader<'l, 't> {
     /// Makes every matrix one of single-precision floats, whatever the checkpoint holds: see [`Matrix::as_f32`].
     pub(crate) fn in_f32(self) -> Self {
         Self { in_f32: true, ..self }
-    }
-
-    /// Whether the checkpoint has a matrix under one of `stems`.
-    pub(crate) fn holds(&self, stems: &[String]) -> bool {
-        self.find(&weight_names(stems)).is_some()
-    }
-
-    /// The matrix under the first of `stems` that the checkpoint holds, of the given shape; nothing is read.
-    pub(crate) fn source(&self, stems: &[String], expected: &[usize]) -> Result<MatrixSource, LoadError> {
-        Ok(MatrixSource::of(self.tensor(&weight_names(stems), expected)?))
     }
 
     /// The first of `names` that the checkpoint holds.
@@ -79,17 +71,21 @@ impl<'l, 't> WeightLoader<'l, 't> {
     }
 
     /// All rows of a matrix.
-    pub(crate) fn read(&mut self, source: &MatrixSource) -> Result<Matrix, LoadError> {
+    pub(crate) fn read(&mut self, source: &MatrixSource<'_>) -> Result<Matrix, LoadError> {
         self.read_rows(source, &[0..source.rows()])
     }
 
     /// A matrix of the given ranges of rows. Floats that lie in one piece are borrowed from the file.
     pub(crate) fn read_rows(
         &mut self,
-        source: &MatrixSource,
+        source: &MatrixSource<'_>,
         ranges: &[Range<usize>],
     ) -> Result<Matrix, LoadError> {
-        let (tensor, cols) = (&source.tensor, source.cols());
+        let tensor = match &source.content {
+            Content::Tensor(tensor) => tensor,
+            Content::Quantized(linear) => return self.read_quantized(source, linear, ranges),
+        };
+        let cols = source.cols;
         let row_bytes = tensor.row_bytes(cols);
         let rows: usize = ranges.iter().map(|range| range.len()).sum();
         let float = match tensor.ty {
@@ -130,6 +126,22 @@ impl<'l, 't> WeightLoader<'l, 't> {
         };
         self.advance(rows * row_bytes);
         matrix.map_err(|source| LoadError::Matrix { name: tensor.name.clone(), source })
+    }
+
+    fn read_quantized(
+        &mut self,
+        source: &MatrixSource<'_>,
+        linear: &QuantizedLinear<'_>,
+        ranges: &[Range<usize>],
+    ) -> Result<Matrix, LoadError> {
+        let sources: Vec<usize> = ranges.iter().flat_map(Clone::clone).collect();
+        let matrix = if self.in_f32 {
+            quantized::dequantize(self.team, linear, &sources)
+        } else {
+            quantized::pack(self.team, linear, &sources)
+        };
+        self.advance(linear.bytes() / linear.rows().max(1) * sources.len());
+        matrix.map_err(|error| LoadError::Matrix { name: source.name.clone(), source: error })
     }
 
     /// Rows of a tensor as single-precision floats, on all threads.
@@ -187,7 +199,7 @@ impl<'l, 't> WeightLoader<'l, 't> {
         self.advance(0);
     }
 
-    fn advance(&mut self, bytes: usize) {
+    pub(super) fn advance(&mut self, bytes: usize) {
         self.done = (self.done + bytes as u64).min(self.total);
         (self.progress)(LoadProgress::Tensor { done: self.done, total: self.total });
     }

@@ -3,17 +3,19 @@
 
 use super::weights::{Embedding, FeedForward, GatedWeights, Layer, Linear, NormWeights, Weights};
 use crate::arch::names::{Names, Part, QkvOrder};
-use crate::checkpoint::{LoadError, MatrixSource, Tensor, WeightLoader, bias_names, weight_names};
+use crate::checkpoint::{
+    HeadPrecision, LoadError, MatrixSource, Tensor, WeightLoader, bias_names, weight_names,
+};
 use crate::config::{Bias, Block, Config, EmbeddingScale, Experts, NormKind};
 use ounce_formats::ggml::GgmlType;
 use std::ops::Range;
 
 /// What a decoder has beside its layers.
-pub(crate) struct Ends {
+pub(crate) struct Ends<'l> {
     pub(crate) embedding: Embedding,
     pub(crate) final_norm: NormWeights,
-    /// `[vocab, hidden]`, not read yet: [`WeightLoader::read`] makes it a matrix.
-    pub(crate) head: MatrixSource,
+    /// `[vocab, hidden]`, not read yet: [`WeightLoader::read_head`] makes it a matrix.
+    pub(crate) head: MatrixSource<'l>,
     /// The head is the embedding.
     pub(crate) tied: bool,
 }
@@ -22,9 +24,14 @@ pub(crate) struct Ends {
 ///
 /// # Errors
 /// A missing or misshapen tensor, a type that cannot be computed with.
-pub(crate) fn load(config: &Config, names: &Names, loader: &mut WeightLoader) -> Result<Weights, LoadError> {
+pub(crate) fn load(
+    config: &Config,
+    names: &Names,
+    loader: &mut WeightLoader,
+    head_precision: HeadPrecision,
+) -> Result<Weights, LoadError> {
     let Ends { embedding, final_norm, head, .. } = load_ends(config, names, loader)?;
-    let head = loader.read(&head)?;
+    let head = loader.read_head(&head, head_precision)?;
     let layers = (0..config.layers.len())
         .map(|index| load_layer(config, names, loader, index))
         .collect::<Result<_, _>>()?;
@@ -50,11 +57,11 @@ pub(crate) fn load_layer(
 ///
 /// # Errors
 /// As [`load`].
-pub(crate) fn load_ends(
+pub(crate) fn load_ends<'l>(
     config: &Config,
     names: &Names,
-    loader: &mut WeightLoader,
-) -> Result<Ends, LoadError> {
+    loader: &mut WeightLoader<'l, '_>,
+) -> Result<Ends<'l>, LoadError> {
     let root = find_root(names, loader);
     let top = |part: Part| -> Vec<String> { part.iter().map(|stem| format!("{root}{stem}")).collect() };
     let (vocab, hidden) = (config.vocab_size, config.hidden);

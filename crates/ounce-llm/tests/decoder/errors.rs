@@ -67,7 +67,6 @@ fn options_that_are_not_computed_are_refused() {
         ("falcon-7b", "alibi", json!({"alibi": true}), "alibi"),
         ("llama", "yarn", json!({"rope_parameters": scaling}), "rope_type"),
         ("llama", "activation", json!({"hidden_act": "mish"}), "hidden_act"),
-        ("llama", "quantized", json!({"quantization_config": {"bits": 4}}), "quantization_config"),
         (
             "gemma3",
             "bidirectional",
