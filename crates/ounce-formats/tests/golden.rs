@@ -1,4 +1,5 @@
-//! The block types and the GGUF reader and writer against files made by the `gguf` Python package (`conformance/formats/make_golden.py`).
+//! The block types and the GGUF reader and writer against files made by the `gguf` Python package (`conformance/formats/make_golden.py`) and by
+//! ggml itself (`make_ggml.py`).
 
 #![allow(clippy::unwrap_used)]
 
@@ -39,15 +40,58 @@ fn quantize_is_bit_equal() {
             Ok(()) if ty == GgmlType::F32 => assert_eq!(found, std::fs::read(golden("weights.f32")).unwrap()),
             Ok(()) => {
                 let expected = std::fs::read(golden(&format!("{ty}.quantized"))).unwrap();
-                let size = 32 / ty.block_len() * ty.block_bytes();
-                for (i, (f, e)) in found.chunks(size).zip(expected.chunks(size)).enumerate() {
-                    assert_eq!(f, e, "{ty}, weights from {}", 32 * i);
-                }
-                assert_eq!(found.len(), expected.len(), "{ty}");
+                assert_blocks(ty, &found, &expected);
             }
-            Err(error) => assert!(error.to_string().contains(ty.name()), "{error}"),
+            Err(error) => assert!(error.to_string().contains(ty.name()) && !ty.can_quantize(), "{error}"),
         }
     }
+}
+
+#[test]
+fn quantize_weighted_is_bit_equal() {
+    let (weights, importance) = (floats("weights.f32"), floats("importance.f32"));
+    for ty in GgmlType::ALL {
+        let path = golden(&format!("{ty}.weighted"));
+        let mut found = Vec::new();
+        match ty.quantize_weighted(&weights, Some(&importance), &mut found) {
+            Ok(()) if path.exists() => assert_blocks(ty, &found, &std::fs::read(path).unwrap()),
+            Ok(()) => {
+                let mut plain = Vec::new();
+                ty.quantize_weighted(&weights, None, &mut plain).unwrap();
+                assert_eq!(found, plain, "{ty}");
+            }
+            Err(_) => assert!(!ty.can_quantize()),
+        }
+    }
+}
+
+/// What cannot be quantized leaves no trace, and what should not be quantized does not panic.
+#[test]
+fn quantize_survives_odd_input() {
+    let mut out = Vec::new();
+    let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE, -0.0, 1e-30];
+    let weights: Vec<f32> = (0..512).map(|i| odd[i * i % odd.len()] * (1.0 + i as f32)).collect();
+    for ty in GgmlType::ALL.into_iter().filter(|ty| ty.can_quantize()) {
+        for importance in [None, Some(&weights[..]), Some(&[0.0; 256][..])] {
+            out.clear();
+            ty.quantize_weighted(&weights, importance, &mut out).unwrap();
+            assert_eq!(Some(out.len()), ty.row_bytes(512));
+        }
+        out.clear();
+        for cols in [0, 96, 384, 1024] {
+            assert!(ty.quantize_weighted(&weights, Some(&vec![1.0; cols]), &mut out).is_err());
+        }
+        assert!(out.is_empty());
+    }
+}
+
+#[track_caller]
+fn assert_blocks(ty: GgmlType, found: &[u8], expected: &[u8]) {
+    let blocks = found.chunks(ty.block_bytes()).zip(expected.chunks(ty.block_bytes()));
+    for (i, (found, expected)) in blocks.enumerate() {
+        assert_eq!(found, expected, "{ty}, weights from {}", ty.block_len() * i);
+    }
+    assert_eq!(found.len(), expected.len(), "{ty}");
 }
 
 /// Quants stay within the bounds that the kernels rely on, and mean the same as the dequantized weights.

@@ -10,6 +10,8 @@ mod blocks_of_256;
 mod blocks_of_32;
 mod float;
 mod quantize;
+mod quantize_k;
+mod search;
 
 pub use quantize::CannotQuantize;
 
