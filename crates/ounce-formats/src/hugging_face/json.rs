@@ -26,7 +26,7 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, serde_json::Error> {
 }
 
 /// The object in a file, or `None` if there is no such file.
-pub(super) fn read(path: &Path) -> Result<Option<Value>, FolderError> {
+pub(crate) fn read(path: &Path) -> Result<Option<Value>, FolderError> {
     let json_error = |source| FolderError::Json { path: path.to_owned(), source };
     read_bytes(path, MAX_CONFIG_BYTES)?.map(|bytes| parse_json(&bytes).map_err(json_error)).transpose()
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 pub use error::FolderError;
 pub use index::ShardIndex;
+pub(crate) use json::read as read_json;
 pub use json::{MAX_CONFIG_BYTES, MAX_INDEX_BYTES, parse_json};
 pub use writer::{FolderWriteError, FolderWriter};
 
