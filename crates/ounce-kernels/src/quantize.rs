@@ -110,7 +110,7 @@ pub(crate) struct TokenView<'a, Quant> {
     pub(crate) quants: &'a [Quant],
     /// `[rows]`
     pub(crate) scales: &'a [f32],
-    /// `[rows]`: sums of quants
+    /// `[rows]`: sums of quants; of words, what the kernel that widened them wants
     pub(crate) sums: &'a [i32],
 }
 

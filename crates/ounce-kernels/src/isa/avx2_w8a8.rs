@@ -3,23 +3,33 @@
 //! One token reads every weight once, so it multiplies bytes. `vpmaddubsw` wants one factor unsigned: the weight's sign is moved to the
 //! activation, and two products of at most 128 * 127 fit 16 bits.
 //!
-//! Several tokens multiply words by `vpmaddwd`: 16 products and 8 additions of pairs an instruction, one more to add them up. That is
-//! no slower than bytes, whose products must be widened before they can be added, and needs no signs moved. The tile is widened once
-//! for all tokens, the activations once for all tiles.
+//! Several tokens multiply words by `vpmaddwd`. Words have room for sums of a weight and an activation, so that one product can do the
+//! work of two (Winograd 1968, "A New Algorithm for Inner Product"):
+//!
+//! `x0 w0 + x1 w1 = (x0 + w1) (x1 + w0) - x0 x1 - w0 w1`
+//!
+//! where the products of a row's own pairs are summed once. Multiplications go through two of the vector units and additions through
+//! four on the CPUs that this is for, and trading one for the other was measured to be faster. All sums are modulo 2^32 and exact where
+//! the result fits. The tile is widened once for all tokens, the activations once for all tiles.
 
 use std::arch::x86_64::*;
 
 use super::W8A8Words;
 use super::tile::{PREFETCH_BYTES, RUN, TILE_ROWS, W8A8Tile};
-use crate::quantize::TokenView;
+use crate::quantize::{BLOCK, TokenView};
 
 /// Vectors of 8 rows in a tile.
 const HALVES: usize = TILE_ROWS / 8;
 /// The most tokens whose sums are held in registers.
-const TOKENS: usize = 6;
+const TOKENS: usize = 4;
 
 /// See the head of this file.
-pub(super) const WORDS: W8A8Words = W8A8Words { widen_row, widen_tile, tile: word_tile };
+pub(super) const WORDS: W8A8Words = W8A8Words { panel_len, widen_row, widen_tile, tile: word_tile };
+
+/// Words of a panel: those of the tile, and a 32-bit sum per row.
+fn panel_len(cols: usize) -> usize {
+    TILE_ROWS * cols + 2 * TILE_ROWS
+}
 
 /// `out = sums * (scales * x_scale)` for the rows of a tile.
 #[inline]
@@ -59,35 +69,58 @@ pub(super) fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_, i8>, out: &mut [f3
     }
 }
 
+/// Of 8 quads of bytes, the words of columns 0 and 2 of each, and those of columns 1 and 3.
+#[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn widen_row(quants: &[i8], out: &mut [i16]) {
-    for (out, &q) in out.iter_mut().zip(quants) {
-        *out = i16::from(q);
-    }
+fn even_and_odd(quads: __m256i) -> (__m256i, __m256i) {
+    (_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(quads)), _mm256_srai_epi16::<8>(quads))
 }
 
-/// To `[cols / 2][16][2]`: pairs of neighbouring columns of all rows.
+/// Writes columns 0, 2, 1, 3 of every quad, and returns the sum of the products of pairs.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn widen_row(quants: &[i8], out: &mut [i16]) -> i32 {
+    assert!(quants.len().is_multiple_of(BLOCK) && out.len() == quants.len());
+    let mut products = _mm256_setzero_si256();
+    for (quants, out) in quants.chunks_exact(BLOCK).zip(out.chunks_exact_mut(BLOCK)) {
+        // SAFETY: 32 bytes are read and as many words written.
+        unsafe {
+            let (even, odd) = even_and_odd(_mm256_loadu_si256(quants.as_ptr().cast()));
+            products = _mm256_add_epi32(products, _mm256_madd_epi16(even, odd));
+            // Quads 0 1 4 5 and 2 3 6 7.
+            let (low, high) = (_mm256_unpacklo_epi32(even, odd), _mm256_unpackhi_epi32(even, odd));
+            let to = out.as_mut_ptr().cast::<__m256i>();
+            _mm256_storeu_si256(to, _mm256_permute2x128_si256::<0x20>(low, high));
+            _mm256_storeu_si256(to.add(1), _mm256_permute2x128_si256::<0x31>(low, high));
+        }
+    }
+    let mut lanes = [0i32; 8];
+    // SAFETY: 8 sums.
+    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), products) };
+    lanes.iter().sum()
+}
+
+/// To `[cols / 4][2][2][8][2]`: of every quad and 8 rows, the odd columns of all rows, then the even ones. At the end, per row, the sum
+/// of the products of pairs in 32 bits.
 #[target_feature(enable = "avx2,fma,f16c")]
 fn widen_tile(tile: &W8A8Tile<'_>, panel: &mut [i16]) {
-    assert!(tile.data.len() == TILE_ROWS * tile.cols && panel.len() == tile.data.len());
-    for (run, panel) in tile.data.chunks_exact(RUN).zip(panel.chunks_exact_mut(RUN)) {
-        for h in 0..HALVES {
+    assert!(tile.data.len() == TILE_ROWS * tile.cols && panel.len() == panel_len(tile.cols));
+    let (words, sums) = panel.split_at_mut(tile.data.len());
+    let mut products = [_mm256_setzero_si256(); HALVES];
+    for (run, panel) in tile.data.chunks_exact(RUN).zip(words.chunks_exact_mut(RUN)) {
+        for (h, products) in products.iter_mut().enumerate() {
             // SAFETY: a run has 64 bytes, its part of the panel 64 words; each half of the rows takes 32 of both.
             unsafe {
-                let low = _mm256_cvtepi8_epi16(_mm_loadu_si128(run.as_ptr().add(32 * h).cast()));
-                let high = _mm256_cvtepi8_epi16(_mm_loadu_si128(run.as_ptr().add(32 * h + 16).cast()));
-                let (low, high) = (_mm256_castsi256_ps(low), _mm256_castsi256_ps(high));
-                // Pairs of rows 0 1 4 5 2 3 6 7, then in order.
-                let first = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(low, high));
-                let second = _mm256_castps_si256(_mm256_shuffle_ps::<0b11_01_11_01>(low, high));
-                let to = panel.as_mut_ptr().add(16 * h);
-                _mm256_storeu_si256(to.cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(first));
-                _mm256_storeu_si256(
-                    to.add(2 * TILE_ROWS).cast(),
-                    _mm256_permute4x64_epi64::<0b11_01_10_00>(second),
-                );
+                let (even, odd) = even_and_odd(_mm256_loadu_si256(run.as_ptr().add(32 * h).cast()));
+                *products = _mm256_add_epi32(*products, _mm256_madd_epi16(even, odd));
+                let to = panel.as_mut_ptr().add(32 * h);
+                _mm256_storeu_si256(to.cast(), odd);
+                _mm256_storeu_si256(to.add(16).cast(), even);
             }
         }
+    }
+    for (products, to) in products.into_iter().zip(sums.chunks_exact_mut(16)) {
+        // SAFETY: 16 words are written.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), products) };
     }
 }
 
@@ -101,25 +134,39 @@ fn rows_product<const T: usize>(
     first: usize,
     out: &mut [f32],
 ) {
-    assert!(panel.len() == TILE_ROWS * x.cols && x.cols.is_multiple_of(2));
-    assert!((first + T) * x.cols <= x.quants.len());
+    assert!(panel.len() == panel_len(x.cols) && x.cols.is_multiple_of(4));
+    assert!((first + T) * x.cols <= x.quants.len() && first + T <= x.sums.len());
     let mut sums = [[_mm256_setzero_si256(); HALVES]; T];
-    // SAFETY: the panel has as many pairs of columns as each of the tokens.
+    // SAFETY: the panel has as many quads of columns as each of the tokens, and 32 words after them.
     unsafe {
-        let mut pairs = panel.as_ptr();
-        let row = x.quants.as_ptr().add(first * x.cols);
-        for pair in 0..x.cols / 2 {
-            let mut weights = [_mm256_setzero_si256(); HALVES];
-            for (h, weights) in weights.iter_mut().enumerate() {
-                *weights = _mm256_loadu_si256(pairs.add(16 * h).cast());
+        for h in 0..HALVES {
+            let products = _mm256_loadu_si256(panel.as_ptr().add(TILE_ROWS * x.cols + 16 * h).cast());
+            for (t, sums) in sums.iter_mut().enumerate() {
+                let own = _mm256_set1_epi32(*x.sums.get_unchecked(first + t));
+                sums[h] = _mm256_sub_epi32(_mm256_sub_epi32(sums[h], products), own);
+            }
+        }
+        let mut weights = panel.as_ptr().cast::<__m256i>();
+        let mut quads = x.quants.as_ptr().add(first * x.cols).cast::<i32>();
+        for _ in 0..x.cols / 4 {
+            let mut odd = [_mm256_setzero_si256(); HALVES];
+            let mut even = odd;
+            for h in 0..HALVES {
+                odd[h] = _mm256_loadu_si256(weights.add(2 * h));
+                even[h] = _mm256_loadu_si256(weights.add(2 * h + 1));
             }
             for (t, sums) in sums.iter_mut().enumerate() {
-                let x = _mm256_set1_epi32(row.add(t * x.cols + 2 * pair).cast::<i32>().read_unaligned());
-                for (sum, weights) in sums.iter_mut().zip(weights) {
-                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(weights, x));
+                let quad = quads.add(t * (x.cols / 2));
+                let x_even = _mm256_set1_epi32(quad.read_unaligned());
+                let x_odd = _mm256_set1_epi32(quad.add(1).read_unaligned());
+                for h in 0..HALVES {
+                    let a = _mm256_add_epi16(odd[h], x_even);
+                    let b = _mm256_add_epi16(even[h], x_odd);
+                    sums[h] = _mm256_add_epi32(sums[h], _mm256_madd_epi16(a, b));
                 }
             }
-            pairs = pairs.add(2 * TILE_ROWS);
+            weights = weights.add(2 * HALVES);
+            quads = quads.add(2);
         }
     }
     for (t, sums) in sums.into_iter().enumerate() {
@@ -132,20 +179,12 @@ fn word_tile(panel: &[i16], scales: &[f32; TILE_ROWS], x: TokenView<'_, i16>, ou
     let tokens = x.scales.len();
     let mut token = 0;
     while token < tokens {
-        let count = match tokens - token {
-            TOKENS.. => {
-                rows_product::<TOKENS>(panel, scales, &x, token, out);
-                TOKENS
-            }
-            3.. => {
-                rows_product::<3>(panel, scales, &x, token, out);
-                3
-            }
-            _ => {
-                rows_product::<1>(panel, scales, &x, token, out);
-                1
-            }
-        };
-        token += count;
+        if tokens - token >= TOKENS {
+            rows_product::<TOKENS>(panel, scales, &x, token, out);
+            token += TOKENS;
+        } else {
+            rows_product::<1>(panel, scales, &x, token, out);
+            token += 1;
+        }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Table {
     w8a8_tile: unsafe fn(&W8A8Tile<'_>, TokenView<'_, i8>, &mut [f32]),
     /// How products with several tokens are better done in 16 bits, if they are.
     w8a8_words: Option<W8A8Words>,
-    quantize_token: unsafe fn(&[f32], ActivationScale, &mut [i8]) -> (f32, i32),
+    quantize_token: QuantizeToken,
     quantize_row: unsafe fn(&[f32], QuantizedRowMut<'_>),
     norm_row: unsafe fn(&Norm<'_>, &[f32], &mut [f32]),
     softmax: unsafe fn(&mut [f32]),
@@ -64,11 +64,17 @@ pub(crate) struct Table {
     attend: unsafe fn(Query<'_>),
 }
 
+/// Quantizes a row of activations with one scale.
+type QuantizeToken = unsafe fn(&[f32], ActivationScale, &mut [i8]) -> (f32, i32);
+/// The product of a panel of words, with a scale per row, and rows of activations.
+type WordTile = unsafe fn(&[i16], &[f32; TILE_ROWS], TokenView<'_, i16>, &mut [f32]);
+
 /// Products of 8-bit weights and activations that have both been widened to 16 bits before.
 struct W8A8Words {
-    widen_row: unsafe fn(&[i8], &mut [i16]),
+    panel_len: fn(usize) -> usize,
+    widen_row: unsafe fn(&[i8], &mut [i16]) -> i32,
     widen_tile: unsafe fn(&W8A8Tile<'_>, &mut [i16]),
-    tile: unsafe fn(&[i16], &[f32; TILE_ROWS], TokenView<'_, i16>, &mut [f32]),
+    tile: WordTile,
 }
 
 /// Proof that a table has products in 16 bits, and the way to them.
@@ -76,13 +82,18 @@ struct W8A8Words {
 pub(crate) struct WordKernels(&'static W8A8Words);
 
 impl WordKernels {
-    /// Widens a row of activations.
-    pub(crate) fn widen_row(self, quants: &[i8], out: &mut [i16]) {
+    /// Words that a panel of so many columns takes.
+    pub(crate) fn panel_len(self, cols: usize) -> usize {
+        (self.0.panel_len)(cols)
+    }
+
+    /// Widens a row of activations, in the order that `tile` reads, and returns what it wants as the row's sum.
+    pub(crate) fn widen_row(self, quants: &[i8], out: &mut [i16]) -> i32 {
         // SAFETY: `self` comes from a `Kernels`, so this CPU has the table's instructions; so below.
         unsafe { (self.0.widen_row)(quants, out) }
     }
 
-    /// Widens a tile to a panel of as many words as the tile has bytes, in the order that `tile` reads.
+    /// Widens a tile to a panel, in the order that `tile` reads.
     pub(crate) fn widen_tile(self, tile: &W8A8Tile<'_>, panel: &mut [i16]) {
         // SAFETY: as above.
         unsafe { (self.0.widen_tile)(tile, panel) }

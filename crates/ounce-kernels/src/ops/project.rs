@@ -248,7 +248,7 @@ impl<'a> TileProduct<'a> {
                 let (tile, rows) = (matrix.tile(tile), x.tokens_for(matrix));
                 match kernels.w8a8_words() {
                     Some(words) if !panel.is_empty() => {
-                        let panel = &mut bytemuck::cast_slice_mut(panel)[..tile.data.len()];
+                        let panel = &mut bytemuck::cast_slice_mut(panel)[..words.panel_len(tile.cols)];
                         words.widen_tile(&tile, panel);
                         Self::Words(words, panel, tile.scales, rows)
                     }

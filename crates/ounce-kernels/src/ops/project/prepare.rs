@@ -203,7 +203,7 @@ impl<'a> SharedTokens<'a> {
         (scales[0], sums[0]) = self.kernels.quantize_token(x, scale, quants);
         if let Some(kernels) = self.kernels.w8a8_words() {
             // SAFETY: as above.
-            kernels.widen_row(quants, unsafe { self.words.slice(t * width, width) });
+            sums[0] = kernels.widen_row(quants, unsafe { self.words.slice(t * width, width) });
         }
     }
 }
