@@ -41,6 +41,9 @@ pub enum ExportError {
     /// The tokenizer of the source cannot be read or written.
     #[error("tokenizer: {0}")]
     Tokenizer(#[from] TokenizerError),
+    /// The chat template of the source cannot be used.
+    #[error("chat template: {0}")]
+    Template(#[from] crate::template::TemplateError),
     /// The target cannot express something of this model.
     #[error("{what} cannot be expressed in {target}; {advice}")]
     Unsupported {

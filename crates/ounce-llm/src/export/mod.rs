@@ -8,11 +8,24 @@
 //! together where folders rotate halves ([`RopeStyle`](crate::config::RopeStyle)); it stores the norms of Gemma with the 1 added; it merges the experts of a mixture
 //! into one tensor and orders the fused rows of Falcon otherwise.
 
+mod blocks;
+mod config_json;
+mod convert;
 mod error;
+mod floats;
 mod folder;
+mod folder_files;
 mod gguf;
+mod gguf_header;
+mod metadata;
 mod options;
+mod plan;
+mod rope;
+mod rows;
+#[cfg(test)]
+mod tests;
 
+pub use convert::{Container, convert};
 pub use error::ExportError;
 pub(crate) use folder::FolderExport;
 pub(crate) use gguf::{GgufExport, stored_type};

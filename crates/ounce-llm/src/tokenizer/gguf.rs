@@ -8,8 +8,8 @@ use super::sentence_piece::{self, SentencePiece, Settings};
 use super::stream::Joining;
 use super::{Around, Backend, Ends, Tokenizer, TokenizerError, pre_tokenizer};
 
-const TOKENS: &str = "tokenizer.ggml.tokens";
-const SCORES: &str = "tokenizer.ggml.scores";
+pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
+pub(super) const SCORES: &str = "tokenizer.ggml.scores";
 const TYPES: &str = "tokenizer.ggml.token_type";
 const MERGES: &str = "tokenizer.ggml.merges";
 
@@ -77,7 +77,7 @@ pub(super) fn load(metadata: &Metadata) -> Result<Tokenizer, TokenizerError> {
     Ok(tokenizer)
 }
 
-fn kinds(metadata: &Metadata, tokens: &[String]) -> Result<Vec<Kind>, TokenizerError> {
+pub(super) fn kinds(metadata: &Metadata, tokens: &[String]) -> Result<Vec<Kind>, TokenizerError> {
     match metadata.i32s(TYPES)? {
         Some(types) => {
             check_length(TYPES, tokens, types.len())?;

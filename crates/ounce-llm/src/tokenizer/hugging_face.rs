@@ -59,6 +59,11 @@ impl HuggingFace {
         Ok(HuggingFace::new(library))
     }
 
+    /// The tokenizer as the library has it. From a GGUF file it has no decoder and puts nothing around a text.
+    pub(crate) fn library(&self) -> &Library {
+        &self.library
+    }
+
     pub(crate) fn id(&self, token: &str) -> Option<u32> {
         self.library.token_to_id(token)
     }

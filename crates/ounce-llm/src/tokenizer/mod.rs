@@ -13,6 +13,8 @@ mod pieces;
 mod pre_tokenizer;
 mod sentence_piece;
 mod stream;
+mod to_folder;
+mod to_gguf;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,6 +23,8 @@ use ounce_formats::gguf::Metadata;
 
 pub use error::TokenizerError;
 pub use stream::StreamDecoder;
+pub(crate) use to_folder::{FolderTokenizer, folder_tokenizer};
+pub(crate) use to_gguf::gguf_tokenizer;
 
 use hugging_face::HuggingFace;
 use pieces::{Kind, Pieces};

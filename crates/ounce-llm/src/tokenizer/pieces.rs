@@ -30,6 +30,18 @@ impl Kind {
         }
     }
 
+    /// The number in `tokenizer.ggml.token_type`.
+    pub(crate) fn to_ggml(self) -> i32 {
+        match self {
+            Kind::Normal => 1,
+            Kind::Unknown => 2,
+            Kind::Control => 3,
+            Kind::UserDefined => 4,
+            Kind::Unused => 5,
+            Kind::Byte => 6,
+        }
+    }
+
     /// Whether "skip special tokens" hides it.
     pub(crate) fn is_special(self) -> bool {
         matches!(self, Kind::Control | Kind::Unknown)

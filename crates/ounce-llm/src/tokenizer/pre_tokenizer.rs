@@ -12,7 +12,10 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::tokenizer::SplitDelimiterBehavior;
 
+use serde_json::Value;
+
 use super::TokenizerError;
+use super::to_gguf::steps;
 
 /// One row: the names of a family and how it treats text.
 pub(crate) struct PreTokenizer {
@@ -27,6 +30,7 @@ pub(crate) struct PreTokenizer {
     steps: &'static [Step],
 }
 
+#[derive(Clone, Copy)]
 enum Step {
     /// Matches become words of their own.
     Split(&'static str),
@@ -199,6 +203,39 @@ pub(crate) fn find(name: Option<&str>) -> Result<&'static PreTokenizer, Tokenize
     })
 }
 
+/// The name in GGUF of what the `normalizer`, `pre_tokenizer` and `ignore_merges` of a tokenizer.json do; in words what they are if it
+/// has none.
+pub(crate) fn recognise(
+    normalizer: Option<&Value>,
+    pre_tokenizer: Option<&Value>,
+    ignore_merges: bool,
+) -> Result<&'static str, String> {
+    let present = |part: Option<&'_ Value>, inner| {
+        part.filter(|part| !part.is_null())
+            .map_or_else(Vec::new, |part| steps(part, inner).into_iter().cloned().collect::<Vec<_>>())
+    };
+    let (normalizers, words) = (present(normalizer, "normalizers"), present(pre_tokenizer, "pretokenizers"));
+    let nfc = match &normalizers[..] {
+        [] => Some(false),
+        [only] if only["type"] == "NFC" => Some(true),
+        _ => None,
+    };
+    let fits = |row: &&PreTokenizer| {
+        Some(row.nfc) == nfc
+            && row.ignore_merges == ignore_merges
+            && row.steps.len() == words.len()
+            && row.steps.iter().zip(&words).all(|(step, word)| step.is(word))
+    };
+    // The first row's first name is for files that say nothing.
+    let name = |row: &PreTokenizer| *row.names.iter().find(|name| **name != "default").unwrap_or(&"default");
+    TABLE.iter().find(fits).map(name).ok_or_else(|| {
+        let found = serde_json::json!({
+            "normalizer": normalizers, "pre_tokenizer": words, "ignore_merges": ignore_merges,
+        });
+        format!("GGUF has no name for this way of cutting text into words: {found}")
+    })
+}
+
 impl PreTokenizer {
     pub(crate) fn normalizer(&self) -> Option<NormalizerWrapper> {
         self.nfc.then_some(NormalizerWrapper::NFC(NFC))
@@ -211,6 +248,24 @@ impl PreTokenizer {
 }
 
 impl Step {
+    /// Whether a part of a tokenizer.json does this.
+    fn is(&self, part: &Value) -> bool {
+        let flag = |key: &str, default: bool| part[key].as_bool().unwrap_or(default);
+        match (*self, part["type"].as_str()) {
+            (Step::Split(expression), Some("Split")) => {
+                let isolated = part["behavior"] == "Isolated" && !flag("invert", false);
+                // Words are what matches and nothing is left between them, so that both say the same.
+                let matches = part["behavior"] == "Removed" && flag("invert", false);
+                part["pattern"]["Regex"] == expression && (isolated || matches)
+            }
+            (Step::Digits { each }, Some("Digits")) => flag("individual_digits", false) == each,
+            (Step::Punctuation, Some("Punctuation")) => part["behavior"] == "Contiguous",
+            (Step::Gpt2, Some("ByteLevel")) => !flag("add_prefix_space", true) && flag("use_regex", true),
+            (Step::Bytes, Some("ByteLevel")) => !flag("add_prefix_space", true) && !flag("use_regex", true),
+            _ => false,
+        }
+    }
+
     fn build(&self) -> Result<PreTokenizerWrapper, TokenizerError> {
         Ok(match *self {
             Step::Split(expression) => {
@@ -242,6 +297,12 @@ mod tests {
                 assert!(seen.insert(name), "{name} stands twice");
                 assert_eq!(find(Some(name)).unwrap().names, row.names);
             }
+            // Written to a tokenizer.json it is known again, or as a row that does the same.
+            let json = serde_json::to_value(row.build().unwrap()).unwrap();
+            let normalizer = row.normalizer().map(|part| serde_json::to_value(part).unwrap());
+            let name = recognise(normalizer.as_ref(), Some(&json), row.ignore_merges).unwrap();
+            let again = find(Some(name)).unwrap();
+            assert_eq!(serde_json::to_value(again.build().unwrap()).unwrap(), json);
         }
         let error = find(Some("nonesuch")).err().unwrap().to_string();
         assert!(error.contains("nonesuch") && error.contains("llama-bpe"), "{error}");

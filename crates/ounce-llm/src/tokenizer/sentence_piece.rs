@@ -117,6 +117,11 @@ impl SentencePiece {
         }
     }
 
+    /// Whether a text begins with a space of its own.
+    pub(crate) fn adds_space_prefix(&self) -> bool {
+        self.add_space_prefix
+    }
+
     pub(crate) fn id(&self, token: &str) -> Option<u32> {
         self.ids.get(token).copied()
     }
