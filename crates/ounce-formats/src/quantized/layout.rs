@@ -53,7 +53,7 @@ pub(super) struct Dimensions {
     pub(super) group: usize,
     pub(super) bits: u8,
     pub(super) symmetric: bool,
-    /// Of `pack-quantized`, in files of versions of compressed-tensors before 0.13: no integer crosses the end of a word.
+    /// Of `pack-quantized`, in files of older versions of compressed-tensors (0.12, for one): no integer crosses the end of a word.
     pub(super) padded: bool,
 }
 
