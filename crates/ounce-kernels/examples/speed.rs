@@ -1,7 +1,10 @@
-//! How fast the products of each layout run here: `cargo run --release -p ounce-kernels --example speed [threads] [rows] [cols]`.
+//! How fast the products of each layout run here:
 //!
-//! One line per layout: GB/s of weights read with one token, and billions of multiply-adds per second with 1 and 512 tokens. A matrix
-//! larger than the last-level cache shows the memory's speed, a smaller one the kernel's.
+//! `cargo run --release -p ounce-kernels --example speed [threads] [rows] [cols] [tokens] [layout...]`
+//!
+//! One line per layout (those whose names begin as given, or all): GB/s of weights read with one token, and billions of multiply-adds
+//! per second with one and with many (512) tokens. A matrix larger than the last-level cache shows the memory's speed, a smaller one
+//! the kernel's.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
@@ -12,9 +15,12 @@ use ounce_kernels::{
 };
 
 fn main() {
-    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let numbers: Vec<usize> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
+    let layouts: Vec<&String> = args.iter().filter(|arg| arg.parse::<usize>().is_err()).collect();
     let threads = numbers.first().copied().unwrap_or_else(ounce_kernels::available_threads);
     let (rows, cols) = (numbers.get(1).copied().unwrap_or(49152), numbers.get(2).copied().unwrap_or(576));
+    let tokens = numbers.get(3).copied().unwrap_or(512);
     {
         let kernels = Kernels::detect();
         println!("{} kernels, {threads} threads, {rows} x {cols}", kernels.name());
@@ -37,17 +43,21 @@ fn main() {
             float(FloatType::F16, rows, cols),
             float(FloatType::F32, rows, cols),
         ];
-        println!("{:>12} {:>10} {:>12} {:>12}", "layout", "GB/s n=1", "GMAC/s n=1", "GMAC/s n=512");
+        println!("{:>12} {:>10} {:>12} {:>12}", "layout", "GB/s n=1", "GMAC/s n=1", "GMAC/s many");
         for matrix in &matrices {
+            let name = matrix.layout_name();
+            if !layouts.is_empty() && !layouts.iter().any(|layout| name.starts_with(*layout)) {
+                continue;
+            }
             let one = seconds(&mut pool, matrix, 1);
             let work = (rows * cols) as f64 / 1e9;
-            let many = seconds(&mut pool, matrix, 512);
+            let many = seconds(&mut pool, matrix, tokens);
             println!(
                 "{:>12} {:>10.1} {:>12.1} {:>12.1}",
-                matrix.layout_name(),
+                name,
                 matrix.bytes() as f64 / one / 1e9,
                 work / one,
-                512.0 * work / many
+                tokens as f64 * work / many
             );
         }
     }

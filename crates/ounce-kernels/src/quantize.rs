@@ -1,5 +1,7 @@
 //! Activations quantized on the fly for products with integer weights.
 
+use crate::isa::{WORD_TOKENS, WordTokens};
+
 /// Columns that share one activation scale.
 pub(crate) const BLOCK: usize = 32;
 /// Columns that share one sum of quants: the smallest group of a weight layout.
@@ -94,7 +96,7 @@ pub(crate) struct TokenRows {
     sums: Vec<i32>,
 }
 
-/// Parts of some rows that are written: quants `[cols]`, the same widened or nothing, one scale and one sum of quants a row.
+/// Parts of some rows that are written: quants `[rows, cols]`, the same widened or nothing, and one scale and one sum a row.
 pub(crate) struct TokenRowsMut<'a> {
     pub(crate) quants: &'a mut [i8],
     pub(crate) words: &'a mut [i16],
@@ -104,21 +106,22 @@ pub(crate) struct TokenRowsMut<'a> {
 
 /// A view of consecutive rows.
 #[derive(Clone, Copy)]
-pub(crate) struct TokenView<'a, Quant> {
+pub(crate) struct TokenView<'a> {
     pub(crate) cols: usize,
     /// `[rows, cols]`
-    pub(crate) quants: &'a [Quant],
+    pub(crate) quants: &'a [i8],
     /// `[rows]`
     pub(crate) scales: &'a [f32],
-    /// `[rows]`: sums of quants; of words, what the kernel that widened them wants
+    /// `[rows]`: sums of quants
     pub(crate) sums: &'a [i32],
 }
 
 impl TokenRows {
-    /// Makes room for `rows` rows of `cols` columns, rounded up to a multiple of 32, and if `words` for the same in 16 bits.
-    /// Contents are unspecified.
+    /// Makes room for `rows` rows of `cols` columns, rounded up to a multiple of 32, and if `words` for as many in 16 bits, in whole
+    /// groups of [`WORD_TOKENS`]. Contents are unspecified.
     pub(crate) fn reset(&mut self, rows: usize, cols: usize, words: bool) {
         self.cols = padded(cols);
+        let rows = if words { rows.next_multiple_of(WORD_TOKENS) } else { rows };
         let len = rows * self.cols;
         if self.quants.len() < len {
             self.quants.resize(len, 0);
@@ -143,21 +146,21 @@ impl TokenRows {
     }
 
     /// `count` rows from row `first`.
-    pub(crate) fn bytes(&self, first: usize, count: usize) -> TokenView<'_, i8> {
-        self.view(&self.quants, first, count)
-    }
-
-    /// The same widened to 16 bits, if they have been written.
-    pub(crate) fn words(&self, first: usize, count: usize) -> TokenView<'_, i16> {
-        self.view(&self.words, first, count)
-    }
-
-    fn view<'a, Quant>(&'a self, quants: &'a [Quant], first: usize, count: usize) -> TokenView<'a, Quant> {
+    pub(crate) fn view(&self, first: usize, count: usize) -> TokenView<'_> {
         TokenView {
             cols: self.cols,
-            quants: &quants[first * self.cols..(first + count) * self.cols],
+            quants: &self.quants[first * self.cols..(first + count) * self.cols],
             scales: &self.scales[first..first + count],
             sums: &self.sums[first..first + count],
         }
+    }
+
+    /// The widened groups of rows from row `first` on, a multiple of [`WORD_TOKENS`].
+    pub(crate) fn words(&self, first: usize) -> impl Iterator<Item = WordTokens<'_>> {
+        debug_assert!(first.is_multiple_of(WORD_TOKENS));
+        let words = self.words[first * self.cols..].chunks_exact(WORD_TOKENS * self.cols);
+        let (scales, _) = self.scales[first..].as_chunks();
+        let (sums, _) = self.sums[first..].as_chunks();
+        words.zip(scales).zip(sums).map(|((quants, scales), sums)| WordTokens { quants, scales, sums })
     }
 }

@@ -10,21 +10,19 @@
 //!
 //! where the products of a row's own pairs are summed once. Multiplications go through two of the vector units and additions through
 //! four on the CPUs that this is for, and trading one for the other was measured to be faster. All sums are modulo 2^32 and exact where
-//! the result fits. The tile is widened once for all tokens, the activations once for all tiles.
+//! the result fits. The tile is widened once for all tokens, the activations once for all tiles; four tokens lie side by side, so that a
+//! product reads one stream of each.
 
 use std::arch::x86_64::*;
 
-use super::W8A8Words;
 use super::tile::{PREFETCH_BYTES, RUN, TILE_ROWS, W8A8Tile};
+use super::{W8A8Words, WORD_TOKENS, WordTokens};
 use crate::quantize::{BLOCK, TokenView};
 
 /// Vectors of 8 rows in a tile.
 const HALVES: usize = TILE_ROWS / 8;
-/// The most tokens whose sums are held in registers.
-const TOKENS: usize = 4;
-
 /// See the head of this file.
-pub(super) const WORDS: W8A8Words = W8A8Words { panel_len, widen_row, widen_tile, tile: word_tile };
+pub(super) const WORDS: W8A8Words = W8A8Words { panel_len, widen_tokens, widen_tile, tile: word_tile };
 
 /// Words of a panel: those of the tile, and a 32-bit sum per row.
 fn panel_len(cols: usize) -> usize {
@@ -47,7 +45,7 @@ fn store_scaled(sums: [__m256i; HALVES], scales: &[f32; TILE_ROWS], x_scale: f32
 
 /// A tile times tokens one after another.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_, i8>, out: &mut [f32]) {
+pub(super) fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_>, out: &mut [f32]) {
     assert!(x.cols == tile.cols && tile.data.len() == TILE_ROWS * tile.cols && tile.cols.is_multiple_of(4));
     for (token, row) in x.quants.chunks_exact(x.cols).enumerate() {
         let mut sums = [_mm256_setzero_si256(); HALVES];
@@ -76,27 +74,38 @@ fn even_and_odd(quads: __m256i) -> (__m256i, __m256i) {
     (_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(quads)), _mm256_srai_epi16::<8>(quads))
 }
 
-/// Writes columns 0, 2, 1, 3 of every quad, and returns the sum of the products of pairs.
+/// To `[cols / 4][4][4]`: of every quad the columns 0, 2, 1, 3 of all four tokens. Returns the sums of the products of pairs.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn widen_row(quants: &[i8], out: &mut [i16]) -> i32 {
-    assert!(quants.len().is_multiple_of(BLOCK) && out.len() == quants.len());
-    let mut products = _mm256_setzero_si256();
-    for (quants, out) in quants.chunks_exact(BLOCK).zip(out.chunks_exact_mut(BLOCK)) {
-        // SAFETY: 32 bytes are read and as many words written.
-        unsafe {
-            let (even, odd) = even_and_odd(_mm256_loadu_si256(quants.as_ptr().cast()));
-            products = _mm256_add_epi32(products, _mm256_madd_epi16(even, odd));
-            // Quads 0 1 4 5 and 2 3 6 7.
-            let (low, high) = (_mm256_unpacklo_epi32(even, odd), _mm256_unpackhi_epi32(even, odd));
-            let to = out.as_mut_ptr().cast::<__m256i>();
-            _mm256_storeu_si256(to, _mm256_permute2x128_si256::<0x20>(low, high));
-            _mm256_storeu_si256(to.add(1), _mm256_permute2x128_si256::<0x31>(low, high));
+fn widen_tokens(quants: &[i8], out: &mut [i16]) -> [i32; WORD_TOKENS] {
+    let cols = quants.len() / WORD_TOKENS;
+    assert!(cols.is_multiple_of(BLOCK) && quants.len() == WORD_TOKENS * cols && out.len() == quants.len());
+    let mut sums = [0; WORD_TOKENS];
+    for (token, sum) in sums.iter_mut().enumerate() {
+        let mut products = _mm256_setzero_si256();
+        for at in (0..cols).step_by(BLOCK) {
+            // SAFETY: 32 bytes of the token are read. They are 8 quads, each written to the 4 words that belong to it and the token.
+            unsafe {
+                let (even, odd) =
+                    even_and_odd(_mm256_loadu_si256(quants.as_ptr().add(token * cols + at).cast()));
+                products = _mm256_add_epi32(products, _mm256_madd_epi16(even, odd));
+                let (low, high) = (_mm256_unpacklo_epi32(even, odd), _mm256_unpackhi_epi32(even, odd));
+                let mut quads = [[0u64; 4]; 2];
+                _mm256_storeu_si256(quads[0].as_mut_ptr().cast(), low);
+                _mm256_storeu_si256(quads[1].as_mut_ptr().cast(), high);
+                let [low, high] = quads;
+                let quads = [low[0], low[1], high[0], high[1], low[2], low[3], high[2], high[3]];
+                let to = out.as_mut_ptr().add(at * WORD_TOKENS + 4 * token).cast::<u64>();
+                for (quad, words) in quads.into_iter().enumerate() {
+                    to.add(quad * WORD_TOKENS).write_unaligned(words);
+                }
+            }
         }
+        let mut lanes = [0i32; 8];
+        // SAFETY: 8 sums.
+        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), products) };
+        *sum = lanes.iter().sum();
     }
-    let mut lanes = [0i32; 8];
-    // SAFETY: 8 sums.
-    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), products) };
-    lanes.iter().sum()
+    sums
 }
 
 /// To `[cols / 4][2][2][8][2]`: of every quad and 8 rows, the odd columns of all rows, then the even ones. At the end, per row, the sum
@@ -124,31 +133,23 @@ fn widen_tile(tile: &W8A8Tile<'_>, panel: &mut [i16]) {
     }
 }
 
-/// A panel times `T` tokens from token `first`.
-#[inline]
+/// A panel times four tokens.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn rows_product<const T: usize>(
-    panel: &[i16],
-    scales: &[f32; TILE_ROWS],
-    x: &TokenView<'_, i16>,
-    first: usize,
-    out: &mut [f32],
-) {
-    assert!(panel.len() == panel_len(x.cols) && x.cols.is_multiple_of(4));
-    assert!((first + T) * x.cols <= x.quants.len() && first + T <= x.sums.len());
-    let mut sums = [[_mm256_setzero_si256(); HALVES]; T];
-    // SAFETY: the panel has as many quads of columns as each of the tokens, and 32 words after them.
+fn word_tile(panel: &[i16], scales: &[f32; TILE_ROWS], x: &WordTokens<'_>, out: &mut [f32]) {
+    let cols = x.quants.len() / WORD_TOKENS;
+    assert!(panel.len() == panel_len(cols) && x.quants.len() == WORD_TOKENS * cols && cols.is_multiple_of(4));
+    let mut sums = [[_mm256_setzero_si256(); HALVES]; WORD_TOKENS];
+    // SAFETY: the panel and the tokens have as many quads, and the panel 32 words after them.
     unsafe {
         for h in 0..HALVES {
-            let products = _mm256_loadu_si256(panel.as_ptr().add(TILE_ROWS * x.cols + 16 * h).cast());
-            for (t, sums) in sums.iter_mut().enumerate() {
-                let own = _mm256_set1_epi32(*x.sums.get_unchecked(first + t));
-                sums[h] = _mm256_sub_epi32(_mm256_sub_epi32(sums[h], products), own);
+            let products = _mm256_loadu_si256(panel.as_ptr().add(TILE_ROWS * cols + 16 * h).cast());
+            for (sums, own) in sums.iter_mut().zip(x.sums) {
+                sums[h] = _mm256_sub_epi32(_mm256_sub_epi32(sums[h], products), _mm256_set1_epi32(*own));
             }
         }
         let mut weights = panel.as_ptr().cast::<__m256i>();
-        let mut quads = x.quants.as_ptr().add(first * x.cols).cast::<i32>();
-        for _ in 0..x.cols / 4 {
+        let mut quads = x.quants.as_ptr().cast::<i32>();
+        for _ in 0..cols / 4 {
             let mut odd = [_mm256_setzero_si256(); HALVES];
             let mut even = odd;
             for h in 0..HALVES {
@@ -156,9 +157,8 @@ fn rows_product<const T: usize>(
                 even[h] = _mm256_loadu_si256(weights.add(2 * h + 1));
             }
             for (t, sums) in sums.iter_mut().enumerate() {
-                let quad = quads.add(t * (x.cols / 2));
-                let x_even = _mm256_set1_epi32(quad.read_unaligned());
-                let x_odd = _mm256_set1_epi32(quad.add(1).read_unaligned());
+                let x_even = _mm256_set1_epi32(quads.add(2 * t).read_unaligned());
+                let x_odd = _mm256_set1_epi32(quads.add(2 * t + 1).read_unaligned());
                 for h in 0..HALVES {
                     let a = _mm256_add_epi16(odd[h], x_even);
                     let b = _mm256_add_epi16(even[h], x_odd);
@@ -166,25 +166,10 @@ fn rows_product<const T: usize>(
                 }
             }
             weights = weights.add(2 * HALVES);
-            quads = quads.add(2);
+            quads = quads.add(2 * WORD_TOKENS);
         }
     }
     for (t, sums) in sums.into_iter().enumerate() {
-        store_scaled(sums, scales, x.scales[first + t], &mut out[(first + t) * TILE_ROWS..]);
-    }
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-fn word_tile(panel: &[i16], scales: &[f32; TILE_ROWS], x: TokenView<'_, i16>, out: &mut [f32]) {
-    let tokens = x.scales.len();
-    let mut token = 0;
-    while token < tokens {
-        if tokens - token >= TOKENS {
-            rows_product::<TOKENS>(panel, scales, &x, token, out);
-            token += TOKENS;
-        } else {
-            rows_product::<1>(panel, scales, &x, token, out);
-            token += 1;
-        }
+        store_scaled(sums, scales, x.scales[t], &mut out[t * TILE_ROWS..]);
     }
 }

@@ -10,7 +10,7 @@ use crate::simd::Simd;
 fn rows_product<D: Dot, const P: usize, const T: usize>(
     d: D,
     tile: &W8A8Tile<'_>,
-    x: &TokenView<'_, i8>,
+    x: &TokenView<'_>,
     first: usize,
     out: &mut [f32],
 ) {
@@ -79,7 +79,7 @@ fn rows_product<D: Dot, const P: usize, const T: usize>(
 pub(super) fn tile_product<D: Dot, const P: usize, const T: usize>(
     d: D,
     tile: &W8A8Tile<'_>,
-    x: TokenView<'_, i8>,
+    x: TokenView<'_>,
     out: &mut [f32],
 ) {
     let tokens = x.scales.len();

@@ -43,7 +43,7 @@ pub(crate) struct Table {
     /// Whether 5- and 6-bit quants are kept in bit planes, which are smaller, rather than in bytes.
     bit_planes: bool,
     packed_tile: unsafe fn(&PackedTile<'_>, QuantizedView<'_>, &mut [f32]),
-    w8a8_tile: unsafe fn(&W8A8Tile<'_>, TokenView<'_, i8>, &mut [f32]),
+    w8a8_tile: unsafe fn(&W8A8Tile<'_>, TokenView<'_>, &mut [f32]),
     /// How products with several tokens are better done in 16 bits, if they are.
     w8a8_words: Option<W8A8Words>,
     quantize_token: QuantizeToken,
@@ -66,15 +66,25 @@ pub(crate) struct Table {
 
 /// Quantizes a row of activations with one scale.
 type QuantizeToken = unsafe fn(&[f32], ActivationScale, &mut [i8]) -> (f32, i32);
-/// The product of a panel of words, with a scale per row, and rows of activations.
-type WordTile = unsafe fn(&[i16], &[f32; TILE_ROWS], TokenView<'_, i16>, &mut [f32]);
-
 /// Products of 8-bit weights and activations that have both been widened to 16 bits before.
 struct W8A8Words {
     panel_len: fn(usize) -> usize,
-    widen_row: unsafe fn(&[i8], &mut [i16]) -> i32,
+    widen_tokens: unsafe fn(&[i8], &mut [i16]) -> [i32; WORD_TOKENS],
     widen_tile: unsafe fn(&W8A8Tile<'_>, &mut [i16]),
-    tile: WordTile,
+    tile: unsafe fn(&[i16], &[f32; TILE_ROWS], &WordTokens<'_>, &mut [f32]),
+}
+
+/// Tokens that are widened and multiplied together.
+pub(crate) const WORD_TOKENS: usize = 4;
+
+/// [`WORD_TOKENS`] tokens as [`WordKernels::widen_tokens`] leaves them.
+pub(crate) struct WordTokens<'a> {
+    /// As many words as all tokens have columns.
+    pub(crate) quants: &'a [i16],
+    /// One scale a token.
+    pub(crate) scales: &'a [f32; WORD_TOKENS],
+    /// What `widen_tokens` returned.
+    pub(crate) sums: &'a [i32; WORD_TOKENS],
 }
 
 /// Proof that a table has products in 16 bits, and the way to them.
@@ -87,10 +97,10 @@ impl WordKernels {
         (self.0.panel_len)(cols)
     }
 
-    /// Widens a row of activations, in the order that `tile` reads, and returns what it wants as the row's sum.
-    pub(crate) fn widen_row(self, quants: &[i8], out: &mut [i16]) -> i32 {
+    /// Widens [`WORD_TOKENS`] rows of activations, in the order that `tile` reads, and returns a number for each that it wants.
+    pub(crate) fn widen_tokens(self, quants: &[i8], out: &mut [i16]) -> [i32; WORD_TOKENS] {
         // SAFETY: `self` comes from a `Kernels`, so this CPU has the table's instructions; so below.
-        unsafe { (self.0.widen_row)(quants, out) }
+        unsafe { (self.0.widen_tokens)(quants, out) }
     }
 
     /// Widens a tile to a panel, in the order that `tile` reads.
@@ -99,14 +109,8 @@ impl WordKernels {
         unsafe { (self.0.widen_tile)(tile, panel) }
     }
 
-    /// As [`Kernels::w8a8_tile`] for a widened tile.
-    pub(crate) fn tile(
-        self,
-        panel: &[i16],
-        scales: &[f32; TILE_ROWS],
-        x: TokenView<'_, i16>,
-        out: &mut [f32],
-    ) {
+    /// As [`Kernels::w8a8_tile`] for a widened tile and [`WORD_TOKENS`] tokens.
+    pub(crate) fn tile(self, panel: &[i16], scales: &[f32; TILE_ROWS], x: &WordTokens<'_>, out: &mut [f32]) {
         // SAFETY: as above.
         unsafe { (self.0.tile)(panel, scales, x, out) }
     }
@@ -185,7 +189,7 @@ impl Kernels {
         packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]);
         /// `out[t][r] = tile[r] . x[t]` for the 16 rows of a tile and all rows of `x`: the integer sum as a float, times the product
         /// of the two scales.
-        w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_, i8>, out: &mut [f32]);
+        w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_>, out: &mut [f32]);
         /// Quantizes one row of activations with one scale; the scale and the sum of the quants.
         quantize_token(x: &[f32], scale: ActivationScale, out: &mut [i8]) -> (f32, i32);
         /// Quantizes one row of activations with a scale per block.

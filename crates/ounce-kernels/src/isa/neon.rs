@@ -225,7 +225,7 @@ fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]) {
 }
 
 #[target_feature(enable = "neon")]
-fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_, i8>, out: &mut [f32]) {
+fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_>, out: &mut [f32]) {
     tile_product::<_, 4, 4>(Neon::<false>(()), tile, x, out);
 }
 

@@ -187,7 +187,7 @@ unsafe fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f3
 ///
 /// # Safety
 /// None needed; the signature is the table's.
-unsafe fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_, i8>, out: &mut [f32]) {
+unsafe fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_>, out: &mut [f32]) {
     assert!(x.cols == tile.cols && tile.data.len() == TILE_ROWS * tile.cols);
     for (token, x_row) in x.quants.chunks_exact(x.cols).enumerate() {
         let mut sums = [0i32; TILE_ROWS];

@@ -12,7 +12,7 @@ use prepare::{Forms, Prepared, prepare_all, prepare_one};
 
 use super::project_float::{FloatPanel, dot_tile};
 use super::{Activation, Norm};
-use crate::isa::{PackedTile, TILE_ROWS, W8A8Tile, WordKernels};
+use crate::isa::{PackedTile, TILE_ROWS, W8A8Tile, WORD_TOKENS, WordKernels};
 use crate::matrix::{FloatMatrix, Kind, Matrix};
 use crate::pool::{Buffers, SharedMut, at_least};
 use crate::quantize::{TokenRows, padded};
@@ -167,7 +167,7 @@ fn run(team: &mut Team<'_>, input: Input<'_>, d: usize, targets: &[Option<Target
     }
 }
 
-/// The most tokens whose results are held before they are written out.
+/// The most tokens whose results are held before they are written out, a multiple of [`WORD_TOKENS`].
 const STEP: usize = 12;
 
 /// One tile of 16 rows of one target, for all tokens, `N` of them at a time.
@@ -271,10 +271,12 @@ impl<'a> TileProduct<'a> {
             Self::Rows(matrix, tile) => dot_tile(kernels, matrix, *tile, &x.rows[..x.d], results),
             Self::Panel(panel) => panel.compute(kernels, &x.rows[token * x.d..], x.d, tokens, results),
             Self::W8A8(tile, rows) => {
-                kernels.w8a8_tile(tile, rows.bytes(token, tokens), &mut results[..tokens * TILE_ROWS]);
+                kernels.w8a8_tile(tile, rows.view(token, tokens), &mut results[..tokens * TILE_ROWS]);
             }
             Self::Words(words, panel, scales, rows) => {
-                words.tile(panel, scales, rows.words(token, tokens), &mut results[..tokens * TILE_ROWS]);
+                let results = results.chunks_exact_mut(WORD_TOKENS * TILE_ROWS);
+                let groups = rows.words(token).take(tokens.div_ceil(WORD_TOKENS));
+                groups.zip(results).for_each(|(x, out)| words.tile(panel, scales, &x, out));
             }
         }
     }

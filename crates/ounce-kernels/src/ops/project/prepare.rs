@@ -1,6 +1,7 @@
 //! The input of a product in every form that one of its weights needs.
 
 use super::{Input, MAX_OUTPUTS};
+use crate::isa::{WORD_TOKENS, WordKernels};
 use crate::matrix::{ActivationScale, Kind, Matrix, W8A8Matrix};
 use crate::pool::{Buffers, SharedMut, at_least};
 use crate::quantize::{BLOCK, HALF_BLOCK, QuantizedRowMut, QuantizedRows, TokenRows, TokenRowsMut, padded};
@@ -109,9 +110,12 @@ pub(super) fn prepare_all(
         common.tokens[form].reset(n, d, kernels.w8a8_words().is_some());
     }
     let tokens = common.tokens.each_mut().map(|rows| SharedTokens::new(kernels, rows, d));
-    let chunks = team.chunks_for(n);
+    let groups = n.div_ceil(WORD_TOKENS);
+    let chunks = team.chunks_for(groups);
     team.run(chunks, |chunk, _| {
-        for t in n * chunk / chunks..n * (chunk + 1) / chunks {
+        let (first, end) =
+            (groups * chunk / chunks * WORD_TOKENS, groups * (chunk + 1) / chunks * WORD_TOKENS);
+        for t in first..end.min(n) {
             let mut x = &input.x[t * d..][..d];
             if let Some(norm) = &input.norm {
                 // SAFETY: rows do not overlap, and each is prepared once; so below.
@@ -126,6 +130,14 @@ pub(super) fn prepare_all(
             for (form, scale) in forms.token_scales() {
                 // SAFETY: as above.
                 unsafe { tokens[form].quantize(t, x, scale) };
+            }
+        }
+        if let Some(words) = kernels.w8a8_words() {
+            for (form, _) in forms.token_scales() {
+                for t in (first..end).step_by(WORD_TOKENS) {
+                    // SAFETY: as above, and the group's rows have been quantized.
+                    unsafe { tokens[form].widen(t, words) };
+                }
             }
         }
     });
@@ -191,19 +203,32 @@ impl<'a> SharedTokens<'a> {
         }
     }
 
-    /// Quantizes row `t`, and widens it where the kernels want that.
+    /// Quantizes row `t`.
     ///
     /// # Safety
     /// No two uses of a row overlap in time.
     unsafe fn quantize(&self, t: usize, x: &[f32], scale: ActivationScale) {
-        let width = self.width;
         // SAFETY: rows do not overlap, and the caller promises not to use one twice.
-        let (quants, scales, sums) =
-            unsafe { (self.quants.slice(t * width, width), self.scales.slice(t, 1), self.sums.slice(t, 1)) };
+        let (quants, scales, sums) = unsafe {
+            (self.quants.slice(t * self.width, self.width), self.scales.slice(t, 1), self.sums.slice(t, 1))
+        };
         (scales[0], sums[0]) = self.kernels.quantize_token(x, scale, quants);
-        if let Some(kernels) = self.kernels.w8a8_words() {
-            // SAFETY: as above.
-            sums[0] = kernels.widen_row(quants, unsafe { self.words.slice(t * width, width) });
-        }
+    }
+
+    /// Widens the group of rows from row `t` on.
+    ///
+    /// # Safety
+    /// No two uses of a row overlap in time.
+    unsafe fn widen(&self, t: usize, kernels: WordKernels) {
+        let len = WORD_TOKENS * self.width;
+        // SAFETY: as above.
+        let (quants, words, sums) = unsafe {
+            (
+                self.quants.slice(t * self.width, len),
+                self.words.slice(t * self.width, len),
+                self.sums.slice(t, WORD_TOKENS),
+            )
+        };
+        sums.copy_from_slice(&kernels.widen_tokens(quants, words));
     }
 }
