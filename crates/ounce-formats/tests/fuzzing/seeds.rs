@@ -4,6 +4,8 @@ use std::path::Path;
 
 use ounce_formats::ggml::GgmlType;
 use ounce_formats::gguf::{Array, Value, Writer};
+use ounce_formats::hugging_face::SafetensorsType;
+use ounce_formats::quantized::{Activations, GroupQuantized, LinearScheme};
 
 pub(crate) fn gguf(scale: usize) -> Vec<Vec<u8>> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/formats/package.gguf");
@@ -105,4 +107,41 @@ pub(crate) fn config(scale: usize) -> Vec<Vec<u8>> {
         format!("{{{}}}", keys.join(",")).into(),
         nested.into(),
     ]
+}
+
+/// A file per format of quantized linear maps, with the module `m`.
+pub(crate) fn quantized() -> Vec<Vec<u8>> {
+    use ounce_formats::quantized::pack;
+    use safetensors::tensor::{Dtype, TensorView, serialize};
+    let make = |scheme: &LinearScheme| {
+        let (rows, cols) = (32, 64);
+        let group = scheme.group.unwrap_or(cols);
+        let quants: Vec<u8> = (0..rows * cols).map(|i| (i * 7 % (1 << scheme.bits)) as u8).collect();
+        let groups = rows * cols / group;
+        let zeros = vec![1 << (scheme.bits - 1); groups];
+        let weight = GroupQuantized {
+            rows,
+            cols,
+            group,
+            bits: scheme.bits,
+            symmetric: scheme.symmetric,
+            quants: &quants,
+            scales: &vec![0.25; groups],
+            zeros: &zeros,
+        };
+        let input_scale = (scheme.activations == Activations::Int8PerTensor).then_some(0.5);
+        let tensors = pack("m", &weight, scheme.format, input_scale).unwrap();
+        let dtype = |ty: SafetensorsType| match ty {
+            SafetensorsType::I8 => Dtype::I8,
+            SafetensorsType::I32 => Dtype::I32,
+            SafetensorsType::I64 => Dtype::I64,
+            _ => Dtype::F16,
+        };
+        let views = tensors.iter().map(|tensor| {
+            let view = TensorView::new(dtype(tensor.dtype), tensor.shape.clone(), &tensor.bytes).unwrap();
+            (tensor.name.as_str(), view)
+        });
+        serialize(views, None).unwrap()
+    };
+    super::quantized::SCHEMES.iter().map(make).collect()
 }

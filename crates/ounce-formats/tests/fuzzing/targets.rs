@@ -9,7 +9,7 @@ use ounce_formats::mmap::SharedOwner;
 use ounce_formats::safetensors::{Safetensors, SafetensorsError};
 
 use super::mutate::Random;
-use super::seeds;
+use super::{quantized, seeds};
 
 /// A parser under test.
 pub(crate) struct Target {
@@ -31,8 +31,8 @@ pub(crate) struct Target {
 
 /// An input in memory, or a folder that holds it.
 pub(crate) struct Input {
-    bytes: SharedOwner,
-    folder: Option<tempfile::TempDir>,
+    pub(super) bytes: SharedOwner,
+    pub(super) folder: Option<tempfile::TempDir>,
 }
 
 /// What a parser returned.
@@ -42,11 +42,13 @@ pub(crate) enum Parsed {
     Index(Result<ShardIndex, serde_json::Error>),
     Config(Result<serde_json::Value, serde_json::Error>),
     Folder(Result<Folder, FolderError>),
+    /// How many linear maps were opened, and whether the folder was.
+    Linears(usize, bool),
     Blocks,
 }
 
 /// All parsers.
-pub(crate) const TARGETS: [Target; 6] = [
+pub(crate) const TARGETS: [Target; 7] = [
     Target {
         name: "gguf",
         seeds: seeds::gguf,
@@ -90,6 +92,15 @@ pub(crate) const TARGETS: [Target; 6] = [
         prepare: in_folder,
         parse: |input| Parsed::Folder(Folder::open(input.folder.as_ref().unwrap().path())),
         check: check_folder,
+        multiple: 80,
+    },
+    Target {
+        name: "quantized",
+        seeds: |_| seeds::quantized(),
+        repair: repair_safetensors,
+        prepare: quantized::in_folder,
+        parse: quantized::parse,
+        check: quantized::check,
         multiple: 80,
     },
     Target {
