@@ -2,7 +2,7 @@
 
 use super::{Checkpoint, Source};
 use ounce_formats::hugging_face::Folder;
-use ounce_formats::quantized::{Activations, QuantizedLinear};
+use ounce_formats::quantized::{Activations, LinearScheme, QuantizedLinear};
 use std::collections::BTreeMap;
 
 /// A tensor of a checkpoint. The packed tensors of a quantized linear map count as the one matrix that they hold.
@@ -17,6 +17,8 @@ pub struct TensorSummary {
     pub ty: String,
     /// Its size in the file.
     pub bytes: u64,
+    /// How it is packed, if it is a quantized linear map of a Hugging Face folder.
+    pub scheme: Option<LinearScheme>,
 }
 
 /// Last parts of the names of the tensors that hold a quantized linear map.
@@ -47,6 +49,7 @@ impl Checkpoint {
                     shape: tensor.shape.clone(),
                     ty: tensor.ty.name().to_string(),
                     bytes: file.data(tensor).len() as u64,
+                    scheme: None,
                 })
                 .collect(),
             Source::Folder(folder) => self.of_folder(folder),
@@ -66,7 +69,7 @@ impl Checkpoint {
                 *modules.entry(module).or_insert_with(|| {
                     let (folder, scheme) = self.scheme(module)?;
                     let linear = QuantizedLinear::open(folder, module, scheme).ok()??;
-                    summaries.push(of_linear(module, &linear));
+                    summaries.push(of_linear(module, &linear, scheme));
                     Some(summaries.len() - 1)
                 })
             });
@@ -77,6 +80,7 @@ impl Checkpoint {
                     shape: tensor.shape().to_vec(),
                     ty: tensor.dtype().name().to_string(),
                     bytes,
+                    scheme: None,
                 }),
             }
         }
@@ -85,11 +89,12 @@ impl Checkpoint {
 }
 
 /// A summary whose bytes are still to be counted.
-fn of_linear(module: &str, linear: &QuantizedLinear) -> TensorSummary {
+fn of_linear(module: &str, linear: &QuantizedLinear, scheme: &LinearScheme) -> TensorSummary {
     let (rows, cols, group) = (linear.rows(), linear.cols(), linear.group());
     let group = if group == cols { String::new() } else { format!(" g{group}") };
     let zero = if linear.symmetric() { "" } else { " zero" };
     let activations = if linear.activations() == Activations::Float { "" } else { " a8" };
     let ty = format!("int{}{group}{zero}{activations}", linear.bits());
-    TensorSummary { name: format!("{module}.weight"), shape: vec![rows, cols], ty, bytes: 0 }
+    let scheme = Some(scheme.clone());
+    TensorSummary { name: format!("{module}.weight"), shape: vec![rows, cols], ty, bytes: 0, scheme }
 }

@@ -19,6 +19,7 @@ fn packed_tensors_count_as_the_matrix_that_they_hold() {
         let tensors = checkpoint.tensors();
         let tensor = tensors.iter().find(|tensor| tensor.name == name).unwrap_or_else(|| panic!("{case}"));
         assert_eq!((&tensor.shape[..], tensor.ty.as_str()), (&shape[..], ty), "{case}");
+        assert!(tensor.scheme.is_some(), "{case}");
         let file = std::fs::read(folder_of(case).join("model.safetensors")).unwrap();
         let raw = safetensors::SafeTensors::deserialize(&file).unwrap();
         let bytes: usize = raw.tensors().iter().map(|(_, view)| view.data().len()).sum();

@@ -5,6 +5,7 @@ use crate::load::with_hint;
 use crate::{output, resolve};
 use clap::Args;
 use ounce_formats::gguf::Gguf;
+use ounce_formats::quantized::{Activations, LinearFormat, LinearScheme};
 use ounce_llm::arch;
 use ounce_llm::checkpoint::{Checkpoint, TensorSummary};
 use ounce_llm::config::Config;
@@ -39,6 +40,8 @@ struct Report {
     tensor_count: usize,
     tensor_bytes: u64,
     bits_per_weight: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantization: Option<Quantization>,
     types: Vec<TypeRow>,
     tokenizer: Option<TokenizerRow>,
     tokenizer_problem: Option<String>,
@@ -63,6 +66,26 @@ struct Architecture {
     sliding_window: Option<usize>,
     experts: Option<usize>,
     experts_used: Option<usize>,
+}
+
+/// How a quantized Hugging Face folder stores its linear maps.
+#[derive(Serialize)]
+struct Quantization {
+    method: String,
+    /// The scheme of most parameters first.
+    schemes: Vec<SchemeRow>,
+}
+
+#[derive(Serialize)]
+struct SchemeRow {
+    layout: &'static str,
+    bits: u8,
+    /// Columns that share a scale; absent for one scale per row.
+    group: Option<usize>,
+    symmetric: bool,
+    activations: &'static str,
+    matrices: usize,
+    parameters: u64,
 }
 
 #[derive(Serialize)]
@@ -127,6 +150,10 @@ fn inspect(path: &Path, list: bool) -> Result<Report> {
         tensor_count: tensors.len(),
         tensor_bytes,
         bits_per_weight: if parameters == 0 { 0.0 } else { tensor_bytes as f64 * 8.0 / parameters as f64 },
+        quantization: checkpoint.quantization().map(|quantization| Quantization {
+            method: quantization.method().to_owned(),
+            schemes: by_scheme(&tensors),
+        }),
         types: by_type(&tensors),
         tokenizer: tokenizer.map(|tokenizer| TokenizerRow {
             vocabulary: tokenizer.vocab_size(),
@@ -160,6 +187,47 @@ fn architecture(config: &Config) -> Architecture {
 
 fn elements(tensor: &TensorSummary) -> u64 {
     tensor.shape.iter().map(|&n| n as u64).product()
+}
+
+/// Quantized linear maps by scheme, the scheme of most parameters first.
+fn by_scheme(tensors: &[TensorSummary]) -> Vec<SchemeRow> {
+    let mut found: Vec<(&LinearScheme, SchemeRow)> = Vec::new();
+    for tensor in tensors {
+        let Some(scheme) = &tensor.scheme else { continue };
+        let at = found.iter().position(|(other, _)| *other == scheme).unwrap_or_else(|| {
+            found.push((scheme, scheme_row(scheme)));
+            found.len() - 1
+        });
+        found[at].1.matrices += 1;
+        found[at].1.parameters += elements(tensor);
+    }
+    let mut rows: Vec<SchemeRow> = found.into_iter().map(|(_, row)| row).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.parameters));
+    rows
+}
+
+fn scheme_row(scheme: &LinearScheme) -> SchemeRow {
+    SchemeRow {
+        layout: match scheme.format {
+            LinearFormat::AwqGemm => "gemm",
+            LinearFormat::AwqGemv => "gemv",
+            LinearFormat::Gptq => "gptq",
+            LinearFormat::GptqV2 => "gptq_v2",
+            LinearFormat::PackQuantized => "pack-quantized",
+            LinearFormat::IntQuantized => "int-quantized",
+            _ => "other",
+        },
+        bits: scheme.bits,
+        group: scheme.group,
+        symmetric: scheme.symmetric,
+        activations: match scheme.activations {
+            Activations::Float => "float",
+            Activations::Int8PerToken => "int8 per token",
+            Activations::Int8PerTensor => "int8 per tensor",
+        },
+        matrices: 0,
+        parameters: 0,
+    }
 }
 
 /// Tensors by type, the type with most bytes first.
@@ -206,11 +274,15 @@ fn describe(report: &Report) -> String {
             report.bits_per_weight
         ),
     );
+    if let Some(quantization) = &report.quantization {
+        describe_quantization(quantization, &mut line);
+    }
+    let width = report.types.iter().map(|row| row.r#type.len()).max().unwrap_or(0).max(6);
     for (index, row) in report.types.iter().enumerate() {
         line(
             if index == 0 { "types" } else { "" },
             format!(
-                "{:<6} {:>4} tensors  {:>15} parameters  {:>9}",
+                "{:<width$} {:>4} tensors  {:>15} parameters  {:>9}",
                 row.r#type,
                 row.tensors,
                 output::count(row.parameters),
@@ -242,7 +314,7 @@ fn describe(report: &Report) -> String {
         let shape: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
         let _ = writeln!(
             text,
-            "{:<40} {:<16} {:<6} {:>10}",
+            "{:<40} {:<16} {:<width$} {:>10}",
             output::escaped(&tensor.name).replace('\n', "\\n"),
             shape.join(" x "),
             tensor.r#type,
@@ -250,6 +322,30 @@ fn describe(report: &Report) -> String {
         );
     }
     text
+}
+
+fn describe_quantization(quantization: &Quantization, line: &mut impl FnMut(&str, String)) {
+    if quantization.schemes.is_empty() {
+        line("quantization", format!("{}, of no linear map", quantization.method));
+    }
+    for (index, row) in quantization.schemes.iter().enumerate() {
+        let scales = row
+            .group
+            .map_or_else(|| "a scale per row".to_owned(), |columns| format!("a scale per {columns} columns"));
+        let zeros = if row.symmetric { "symmetric" } else { "with zero points" };
+        line(
+            if index == 0 { "quantization" } else { "" },
+            format!(
+                "{} ({}): {} bits, {scales}, {zeros}; activations {}; {} matrices, {} parameters",
+                quantization.method,
+                row.layout,
+                row.bits,
+                row.activations,
+                row.matrices,
+                output::count(row.parameters)
+            ),
+        );
+    }
 }
 
 fn describe_architecture(a: &Architecture, line: &mut impl FnMut(&str, String)) {
