@@ -348,6 +348,14 @@ fn check_scheme(scheme: &LinearScheme) -> Result<(), QuantizedError> {
         LinearFormat::AwqGemm | LinearFormat::AwqGemv if bits != 4 => {
             unsupported(format!("AWQ of {bits} bits"), "AWQ has 4")
         }
+        LinearFormat::AwqGemv
+            if scheme.group.is_some_and(|group| group < 128 && !matches!(group, 32 | 64)) =>
+        {
+            unsupported(
+                format!("AWQ gemv in groups of {}", scheme.group.unwrap_or_default()),
+                "32, 64 and 128 can be read",
+            )
+        }
         LinearFormat::Gptq | LinearFormat::GptqV2 if !matches!(bits, 2 | 3 | 4 | 8) => {
             unsupported(format!("GPTQ of {bits} bits"), "2, 3, 4 and 8 can be read")
         }
