@@ -211,6 +211,10 @@ fn run_tile<const N: usize>(
             let out = unsafe { target.out.slice((token + t) * rows + first, count) };
             if target.add {
                 out.iter_mut().zip(results).for_each(|(y, r)| *y += *r);
+            } else if let (Some(out), Some(results)) =
+                (out.first_chunk_mut::<TILE_ROWS>(), results.first_chunk::<TILE_ROWS>())
+            {
+                *out = *results;
             } else {
                 out.copy_from_slice(results);
             }

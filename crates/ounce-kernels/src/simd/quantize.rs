@@ -53,17 +53,19 @@ pub(crate) fn quantize_token<S: Simd>(s: S, x: &[f32], scale: ActivationScale, o
     rest.fill(0);
     let (vectors, tail) = x.split_at(x.len() / S::LANES * S::LANES);
     let (vector_quants, tail_quants) = used.split_at_mut(vectors.len());
-    // Stays zero unless an element is not finite.
-    let mut poison = s.splat(0.0);
-    let mut largest = s.splat(0.0);
-    for x in vectors.chunks_exact(S::LANES) {
-        // SAFETY: `x` has LANES floats.
-        let x = unsafe { s.load(x.as_ptr()) };
-        poison = s.mul_add(x, s.splat(0.0), poison);
-        largest = s.max(largest, s.abs(x));
+    // Stays zero unless an element is not finite. Several sums, so that one addition need not wait for the one before.
+    let mut poison = [s.splat(0.0); 4];
+    let mut largest = poison;
+    for x in vectors.chunks(4 * S::LANES) {
+        for (i, x) in x.chunks_exact(S::LANES).enumerate() {
+            // SAFETY: `x` has LANES floats.
+            let x = unsafe { s.load(x.as_ptr()) };
+            poison[i] = s.mul_add(x, s.splat(0.0), poison[i]);
+            largest[i] = s.max(largest[i], s.abs(x));
+        }
     }
-    let mut poison = s.sum(poison);
-    let mut largest = s.maximum(largest);
+    let mut poison = s.sum(s.add(s.add(poison[0], poison[1]), s.add(poison[2], poison[3])));
+    let mut largest = s.maximum(s.max(s.max(largest[0], largest[1]), s.max(largest[2], largest[3])));
     for &x in tail {
         poison += x * 0.0;
         largest = largest.max(x.abs());
