@@ -72,7 +72,7 @@ pub fn convert(
 }
 
 /// A layer of matrices that were loaded in single precision.
-fn floats(layer: Layer) -> Layer<CompressedWeight> {
+pub(super) fn floats(layer: Layer) -> Layer<CompressedWeight> {
     let linear = |linear: Linear<Matrix>| Linear {
         weight: CompressedWeight::Float(linear.weight.as_f32().unwrap_or_default().to_vec()),
         bias: linear.bias,

@@ -112,10 +112,7 @@ fn sentence_piece(
     let added = tokens.iter().zip(&kinds).filter_map(|(token, kind)| match kind {
         _ if token.is_empty() => None,
         Kind::Control | Kind::Unknown => Some(AddedToken::from(token.as_str(), true)),
-        // Spaces in it are met as the normalizer leaves them.
-        Kind::UserDefined => {
-            Some(AddedToken::from(token.as_str(), false).normalized(token.contains([SPACE, ' '])))
-        }
+        Kind::UserDefined => Some(AddedToken::from(token.as_str(), false).normalized(false)),
         Kind::Normal | Kind::Unused | Kind::Byte => None,
     });
     library
