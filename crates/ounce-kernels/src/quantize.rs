@@ -40,6 +40,20 @@ pub(crate) struct QuantizedView<'a> {
     pub(crate) half_sums: &'a [f32],
 }
 
+impl QuantizedView<'_> {
+    /// One of the rows.
+    pub(crate) fn row(&self, index: usize) -> Self {
+        let (cols, blocks, halves) = (self.cols, self.cols / BLOCK, self.cols / HALF_BLOCK);
+        Self {
+            cols,
+            quants: &self.quants[index * cols..][..cols],
+            scales: &self.scales[index * blocks..][..blocks],
+            sums: &self.sums[index * blocks..][..blocks],
+            half_sums: &self.half_sums[index * halves..][..halves],
+        }
+    }
+}
+
 impl QuantizedRows {
     /// Makes room for `rows` rows of `cols` columns, a multiple of 32. Contents are unspecified.
     pub(crate) fn reset(&mut self, rows: usize, cols: usize) {

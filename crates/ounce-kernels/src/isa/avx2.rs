@@ -448,7 +448,16 @@ fn rows_product<const KIND: u8, const SPLIT: bool, const T: usize, const H: usiz
                     },
                 )
             };
-            let unit = at;
+            // Per group: the scales, and what the sum of a token's activations is multiplied with, minimum and zero point.
+            let mut scales = [[_mm256_setzero_ps(); H]; 2];
+            let mut shifts = scales;
+            for g in 0..groups {
+                scales[g] = halves(at, g);
+                let mins = if tile.mins { halves(at.add(header), g) } else { [_mm256_setzero_ps(); H] };
+                for h in 0..H {
+                    shifts[g][h] = _mm256_fmadd_ps(scales[g][h], _mm256_set1_ps(zero), mins[h]);
+                }
+            }
             at = at.add(header * (1 + usize::from(tile.mins)) + first_half * 32);
             for _ in 0..unit_blocks {
                 if T == 1 {
@@ -460,22 +469,12 @@ fn rows_product<const KIND: u8, const SPLIT: bool, const T: usize, const H: usiz
                 let block = Block { quants: at, x: x.quants.as_ptr().add(index * BLOCK), x_stride: x.cols };
                 let sums = block_sums::<KIND, SPLIT, T, H>(&block);
                 for (g, sums) in sums.iter().enumerate().take(groups) {
-                    let scales = halves(unit, g);
-                    let mut shifts = scales.map(
-                        #[inline(always)]
-                        |s| _mm256_mul_ps(s, _mm256_set1_ps(zero)),
-                    );
-                    if tile.mins {
-                        for (shift, min) in shifts.iter_mut().zip(halves(unit.add(header), g)) {
-                            *shift = _mm256_add_ps(*shift, min);
-                        }
-                    }
                     for t in 0..T {
                         let x_scale = _mm256_broadcast_ss(&*x.scales.as_ptr().add(t * blocks + index));
                         for h in 0..H {
                             let dot = _mm256_cvtepi32_ps(sums[h][t]);
                             totals[h][t] =
-                                _mm256_fmadd_ps(_mm256_mul_ps(scales[h], x_scale), dot, totals[h][t]);
+                                _mm256_fmadd_ps(_mm256_mul_ps(scales[g][h], x_scale), dot, totals[h][t]);
                         }
                         if shifted {
                             let x_sum = _mm256_broadcast_ss(if SPLIT {
@@ -484,7 +483,7 @@ fn rows_product<const KIND: u8, const SPLIT: bool, const T: usize, const H: usiz
                                 &*x.sums.as_ptr().add(t * blocks + index)
                             });
                             for h in 0..H {
-                                totals[h][t] = _mm256_fmadd_ps(shifts[h], x_sum, totals[h][t]);
+                                totals[h][t] = _mm256_fmadd_ps(shifts[g][h], x_sum, totals[h][t]);
                             }
                         }
                     }
@@ -534,11 +533,13 @@ fn tile_tokens<const KIND: u8, const SPLIT: bool>(
     x: &QuantizedView<'_>,
     out: &mut [f32],
 ) {
-    match x.quants.len() / x.cols {
-        1 => tile_product::<KIND, SPLIT, 1>(tile, x, out),
-        2 => tile_product::<KIND, SPLIT, 2>(tile, x, out),
-        3 => tile_product::<KIND, SPLIT, 3>(tile, x, out),
-        _ => tile_product::<KIND, SPLIT, TOKENS>(tile, x, out),
+    let tokens = x.quants.len() / x.cols;
+    if tokens == TOKENS {
+        tile_product::<KIND, SPLIT, TOKENS>(tile, x, out);
+    } else {
+        for t in 0..tokens {
+            tile_product::<KIND, SPLIT, 1>(tile, &x.row(t), &mut out[t * TILE_ROWS..][..TILE_ROWS]);
+        }
     }
 }
 
