@@ -16,8 +16,6 @@ pub(crate) struct Ends<'l> {
     pub(crate) final_norm: NormWeights,
     /// `[vocab, hidden]`, not read yet: [`WeightLoader::read_head`] makes it a matrix.
     pub(crate) head: MatrixSource<'l>,
-    /// The head is the embedding.
-    pub(crate) tied: bool,
 }
 
 /// Loads every weight that the configuration names.
@@ -30,7 +28,7 @@ pub(crate) fn load(
     loader: &mut WeightLoader,
     head_precision: HeadPrecision,
 ) -> Result<Weights, LoadError> {
-    let Ends { embedding, final_norm, head, .. } = load_ends(config, names, loader)?;
+    let Ends { embedding, final_norm, head } = load_ends(config, names, loader)?;
     let head = loader.read_head(&head, head_precision)?;
     let layers = (0..config.layers.len())
         .map(|index| load_layer(config, names, loader, index))
@@ -72,7 +70,7 @@ pub(crate) fn load_ends<'l>(
     let tied = config.tied.unwrap_or_else(|| !loader.holds(&heads));
     let head = if tied { MatrixSource::of(tensor) } else { loader.source(&heads, &[vocab, hidden])? };
     let final_norm = norm(config, loader, &top(names.final_norm), hidden)?;
-    Ok(Ends { embedding, final_norm, head, tied })
+    Ok(Ends { embedding, final_norm, head })
 }
 
 /// The prefix under which this checkpoint keeps the embedding; the first one if none does, for the error that follows.
