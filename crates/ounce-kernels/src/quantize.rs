@@ -40,6 +40,7 @@ pub(crate) struct QuantizedView<'a> {
     pub(crate) half_sums: &'a [f32],
 }
 
+#[cfg(target_arch = "x86_64")]
 impl QuantizedView<'_> {
     /// One of the rows.
     pub(crate) fn row(&self, index: usize) -> Self {

@@ -78,6 +78,7 @@ struct W8A8Words {
 pub(crate) const WORD_TOKENS: usize = 4;
 
 /// [`WORD_TOKENS`] tokens as [`WordKernels::widen_tokens`] leaves them.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) struct WordTokens<'a> {
     /// As many words as all tokens have columns.
     pub(crate) quants: &'a [i16],

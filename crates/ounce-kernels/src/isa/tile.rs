@@ -31,8 +31,10 @@ pub(crate) const NARROW: u8 = 1;
 /// See [`NIBBLES`].
 pub(crate) const WIDE: u8 = 2;
 /// See [`NIBBLES`].
+#[cfg(target_arch = "x86_64")]
 pub(crate) const FIVE: u8 = 3;
 /// See [`NIBBLES`].
+#[cfg(target_arch = "x86_64")]
 pub(crate) const SIX: u8 = 4;
 
 /// How a block's quants are stored.
