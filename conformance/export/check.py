@@ -11,7 +11,7 @@ to predict, WORK a folder for some GB that can be deleted. For each MODEL:
 * copy: MODEL as F16 GGUF directly.
 
 Perplexities follow llama-perplexity: windows of 512 tokens with the first one replaced by bos where the model wants it, the second half of
-each counts. Needs: torch transformers (and what it needs for GGUF-free loading).
+each counts. Needs: torch transformers
 """
 
 import ast
@@ -47,8 +47,7 @@ def convert(source, target, container, ty):
 
 
 def llama_ids(model, texts):
-    """The ids of each text, control tokens parsed, nothing before or after. Loading a vocabulary takes longer than encoding, so texts are
-    put into one document, separated by a token that no text holds."""
+    """The ids of each text, control tokens parsed, nothing before or after."""
     ids = []
     for text in texts:
         file = WORK / "text"
