@@ -16,11 +16,10 @@
 pub mod arch;
 pub mod cache;
 pub mod checkpoint;
-mod compress;
+pub mod compress;
 pub mod config;
 mod decoder;
 pub mod evaluate;
-#[expect(dead_code, unused_imports, reason = "called by the pipeline")]
 pub mod export;
 pub mod generate;
 pub mod model;

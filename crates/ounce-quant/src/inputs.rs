@@ -22,7 +22,7 @@ pub struct InputObserver {
     sum_abs: Vec<f64>,
     max_abs: Vec<f32>,
     gram: Vec<f32>,
-    gram_rows: usize,
+    gram_weight: f64,
     sample: Vec<f32>,
     /// Rows for the Gram matrix that wait until a block is full.
     pending: Vec<f32>,
@@ -39,7 +39,7 @@ pub struct Inputs {
     pub mean_abs: Vec<f32>,
     /// `[width]`: maximum of `|x|`, the activation scale of SmoothQuant.
     pub max_abs: Vec<f32>,
-    /// `[width, width]`: mean over tokens of `x^T x`, if it was asked for.
+    /// `[width, width]`: weighted mean over tokens of `x^T x`, if it was asked for.
     pub gram: Option<Matrix>,
     /// `[n, width]`: some of the tokens.
     pub sample: Matrix,
@@ -58,19 +58,20 @@ impl InputObserver {
             sum_abs: vec![0.0; width],
             max_abs: vec![0.0; width],
             gram: if keep.gram_rows > 0 { vec![0.0; width * width] } else { Vec::new() },
-            gram_rows: 0,
+            gram_weight: 0.0,
             sample: Vec::new(),
             pending: Vec::new(),
         }
     }
 
-    /// Takes in `x [n, width]`.
+    /// Takes in `x [n, width]`. `weights [n]` say how much each row matters in the Gram matrix; an empty slice: all alike.
     ///
     /// # Panics
-    /// If `x` is not a whole number of rows.
-    pub fn observe(&mut self, team: &mut Team<'_>, x: &[f32]) {
+    /// If `x` is not a whole number of rows, or there is not one weight for each.
+    pub fn observe(&mut self, team: &mut Team<'_>, x: &[f32], weights: &[f32]) {
         assert!(x.len().is_multiple_of(self.width));
         let n = x.len() / self.width;
+        assert!(weights.is_empty() || weights.len() == n);
         let columns = team.threads() * 4;
         let chunk = self.width.div_ceil(columns).next_multiple_of(16);
         let mut parts: Vec<(&mut [f64], &mut [f32])> =
@@ -95,7 +96,10 @@ impl InputObserver {
                 self.sample.extend_from_slice(x);
             }
             if chosen(index, self.keep.gram_rows, self.keep.expected_rows) {
-                self.pending.extend_from_slice(x);
+                let weight = weights.get(row).copied().unwrap_or(1.0);
+                let factor = weight.sqrt();
+                self.pending.extend(x.iter().map(|x| x * factor));
+                self.gram_weight += f64::from(weight);
                 if self.pending.len() == PENDING_ROWS * self.width {
                     self.add_pending(team);
                 }
@@ -106,7 +110,6 @@ impl InputObserver {
 
     fn add_pending(&mut self, team: &mut Team<'_>) {
         ops::gram(team, &self.pending, self.width, &mut self.gram);
-        self.gram_rows += self.pending.len() / self.width;
         self.pending.clear();
     }
 
@@ -117,7 +120,7 @@ impl InputObserver {
         if self.keep.gram_rows > 0 {
             self.add_pending(team);
             ops::mirror(&mut self.gram, width);
-            let factor = 1.0 / self.gram_rows.max(1) as f32;
+            let factor = (1.0 / self.gram_weight.max(f64::MIN_POSITIVE)) as f32;
             self.gram.iter_mut().for_each(|x| *x *= factor);
             gram = Matrix::from_f32(width, width, self.gram).ok();
         }
@@ -134,6 +137,42 @@ impl InputObserver {
     }
 }
 
+impl Inputs {
+    /// The statistics of the inputs divided by `scales [width]`, as they are once the scales have been taken out of what comes before.
+    ///
+    /// # Panics
+    /// If there is not one scale per feature.
+    pub fn divided_by(&self, scales: &[f32]) -> Self {
+        assert_eq!(scales.len(), self.width);
+        let divide = |values: &[f32]| values.iter().zip(scales).map(|(x, s)| x / s).collect::<Vec<_>>();
+        let rows = |matrix: &Matrix| {
+            let values = matrix.as_f32().unwrap_or_default();
+            values.chunks_exact(self.width).flat_map(divide).collect::<Vec<_>>()
+        };
+        let gram = self.gram.as_ref().map(|gram| {
+            let mut values = rows(gram);
+            for (row, s) in values.chunks_exact_mut(self.width).zip(scales) {
+                row.iter_mut().for_each(|x| *x /= s);
+            }
+            float_matrix(self.width, self.width, values)
+        });
+        Self {
+            width: self.width,
+            rows: self.rows,
+            mean_abs: divide(&self.mean_abs),
+            max_abs: divide(&self.max_abs),
+            gram,
+            sample: float_matrix(self.sample.rows(), self.width, rows(&self.sample)),
+        }
+    }
+
+    /// `[width]`: mean of `x^2`, the importance of each input; `None` without a Gram matrix.
+    pub fn mean_square(&self) -> Option<Vec<f32>> {
+        let gram = self.gram.as_ref()?.as_f32()?;
+        Some((0..self.width).map(|i| gram[i * self.width + i]).collect())
+    }
+}
+
 /// Whether row `index` of `expected` is among `wanted` that are spread evenly.
 fn chosen(index: usize, wanted: usize, expected: usize) -> bool {
     let place = |index: usize| (index as u128 * wanted as u128) / expected.max(1) as u128;
@@ -141,10 +180,13 @@ fn chosen(index: usize, wanted: usize, expected: usize) -> bool {
 }
 
 /// A matrix over floats whose number is right by construction.
-pub(crate) fn float_matrix(rows: usize, cols: usize, values: Vec<f32>) -> Matrix {
+///
+/// # Panics
+/// If there are not `rows * cols` values.
+pub fn float_matrix(rows: usize, cols: usize, values: Vec<f32>) -> Matrix {
     match Matrix::from_f32(rows, cols, values) {
         Ok(matrix) => matrix,
-        Err(error) => unreachable!("{error}"),
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -158,7 +200,7 @@ mod tests {
             let mut observer = InputObserver::new(width, keep);
             let rows = x.len() / width;
             for batch in x.chunks(rows.div_ceil(batches).max(1) * width) {
-                observer.observe(team, batch);
+                observer.observe(team, batch, &[]);
             }
             observer.finish(team)
         })

@@ -64,6 +64,13 @@ pub fn output_energy(team: &mut Team<'_>, inputs: &Inputs, weights: &[f32]) -> f
     })
 }
 
+/// `(|rounded - weights|^2, |weights|^2)`.
+pub fn squares(weights: &[f32], rounded: &[f32]) -> (f64, f64) {
+    weights.iter().zip(rounded).fold((0.0, 0.0), |(error, all), (w, r)| {
+        (error + f64::from(r - w).powi(2), all + f64::from(*w).powi(2))
+    })
+}
+
 /// Dot product, summed in double precision over pieces that are summed in single.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.chunks(64)
@@ -103,7 +110,7 @@ mod tests {
             let keep = Keep { gram_rows, sample_rows: tokens, expected_rows: tokens };
             let found = ThreadPool::new(2).region(|team| {
                 let mut observer = InputObserver::new(width, keep);
-                observer.observe(team, &x);
+                observer.observe(team, &x, &[]);
                 let inputs = observer.finish(team);
                 output_energy(team, &inputs, &change)
             });

@@ -45,6 +45,42 @@ impl QuantizedMatrix {
         Ok(Self { rows: weights.len() / cols, cols, scheme, group, quants, scales, zeros })
     }
 
+    /// Quantizes `weights [rows, cols]` with given scales and zero points, `[rows, cols / group]`; weights beyond a range take its nearest
+    /// end.
+    ///
+    /// # Errors
+    /// [`SchemeError`] if the scheme does not fit the columns.
+    ///
+    /// # Panics
+    /// If there is not one scale per group.
+    pub fn with_affines(
+        weights: &[f32],
+        cols: usize,
+        scheme: Scheme,
+        affines: &[Affine],
+    ) -> Result<Self, SchemeError> {
+        let group = scheme.group(cols)?;
+        assert_eq!(weights.len(), affines.len() * group);
+        let quants = weights
+            .chunks_exact(group)
+            .zip(affines)
+            .flat_map(|(weights, affine)| weights.iter().map(|&w| scheme.quant(w, *affine)));
+        Ok(Self {
+            rows: weights.len() / cols,
+            cols,
+            scheme,
+            group,
+            quants: quants.collect(),
+            scales: affines.iter().map(|affine| affine.scale).collect(),
+            zeros: affines.iter().map(|affine| affine.zero).collect(),
+        })
+    }
+
+    /// Scales and zero points, `[rows, cols / group]`.
+    pub fn affines(&self) -> Vec<Affine> {
+        self.scales.iter().zip(&self.zeros).map(|(&scale, &zero)| Affine { scale, zero }).collect()
+    }
+
     /// Writes the weights `[cols]` of a row.
     ///
     /// # Panics

@@ -1,6 +1,6 @@
 //! The command line, and the arguments that several commands share.
 
-use crate::commands::{bench, chat, inspect, perplexity, pull};
+use crate::commands::{bench, chat, inspect, perplexity, pull, quantize};
 use crate::failure::{Failure, Result};
 use crate::output::note;
 use clap::builder::RangedU64ValueParser;
@@ -10,7 +10,7 @@ use ounce_llm::sampling::SamplerOptions;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 
-/// Runs language models on the machine you have.
+/// Makes language models fit the machine you have, and runs them there.
 ///
 /// MODEL is a name from the catalogue (`ounce pull` lists them), a GGUF file, or a Hugging Face folder.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Chat(Box<chat::Arguments>),
     /// Show architecture, tensors, quantization and sizes of a model
     Inspect(inspect::Arguments),
+    /// Make a model smaller: AWQ, SmoothQuant or rounding, to AutoAWQ, compressed-tensors or GGUF
+    Quantize(Box<quantize::Arguments>),
     /// Measure how well a model predicts a text
     Perplexity(perplexity::Arguments),
     /// Measure prefill and decode speed

@@ -10,9 +10,11 @@ mod cli;
 mod commands;
 mod failure;
 mod fetch;
+mod input;
 mod load;
 mod measure;
 mod output;
+mod quantize;
 mod resolve;
 
 use clap::Parser as _;
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         Command::Chat(arguments) => commands::chat::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Perplexity(arguments) => commands::perplexity::run(&arguments),
+        Command::Quantize(arguments) => commands::quantize::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };
     match result {

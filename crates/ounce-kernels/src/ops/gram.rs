@@ -13,7 +13,16 @@ const DEPTH: usize = 256;
 /// # Panics
 /// If `x` is not a whole number of rows, or `gram` has another length than `d * d`.
 pub fn gram(team: &mut Team<'_>, x: &[f32], d: usize, gram: &mut [f32]) {
-    assert!(d > 0 && x.len().is_multiple_of(d) && gram.len() == d * d);
+    assert!(gram.len() == d * d);
+    gram_strided(team, x, d, gram, d);
+}
+
+/// As [`gram`], into a part of a larger matrix: row `i` of the result begins at `i * stride`.
+///
+/// # Panics
+/// If `x` is not a whole number of rows, or `gram` is too short.
+pub fn gram_strided(team: &mut Team<'_>, x: &[f32], d: usize, gram: &mut [f32], stride: usize) {
+    assert!(d > 0 && x.len().is_multiple_of(d) && stride >= d && gram.len() >= (d - 1) * stride + d);
     let kernels = team.kernels();
     let mut transposed = vec![0.0f32; d * DEPTH];
     let panels = d.div_ceil(PANEL);
@@ -54,7 +63,7 @@ pub fn gram(team: &mut Team<'_>, x: &[f32], d: usize, gram: &mut [f32]) {
                 });
                 for (r, sums) in sums.chunks_exact(PANEL).take(rows).enumerate() {
                     // SAFETY: panels do not overlap, and each belongs to one chunk.
-                    let out = unsafe { shared.slice((row + r) * d + first, width) };
+                    let out = unsafe { shared.slice((row + r) * stride + first, width) };
                     out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
                 }
             }

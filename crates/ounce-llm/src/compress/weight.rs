@@ -18,3 +18,21 @@ pub(crate) enum CompressedWeight {
     /// Blocks of a GGUF type, row after row.
     Blocks { ty: GgmlType, bytes: Vec<u8> },
 }
+
+impl CompressedWeight {
+    /// Writes the weights `[cols]` that a reader will find in a row.
+    ///
+    /// # Panics
+    /// If there is no such row of as many columns.
+    pub(crate) fn dequantize_row(&self, row: usize, out: &mut [f32]) {
+        let cols = out.len();
+        match self {
+            Self::Float(floats) => out.copy_from_slice(&floats[row * cols..][..cols]),
+            Self::Grouped { matrix, .. } => matrix.dequantize_row(row, out),
+            Self::Blocks { ty, bytes } => {
+                let size = ty.row_bytes(cols).unwrap_or(0);
+                ty.dequantize(&bytes[row * size..][..size], out);
+            }
+        }
+    }
+}

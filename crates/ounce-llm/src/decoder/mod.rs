@@ -21,21 +21,19 @@ mod scratch;
 mod tap;
 pub(crate) mod weights;
 
-pub(crate) use load::load;
-pub(crate) use scratch::Scratch;
+pub(crate) use attention::Place;
+pub(crate) use load::{load, load_ends, load_layer};
+pub(crate) use scratch::{Scratch, zeros};
 pub(crate) use tap::{Site, Tap, Taps};
-pub(crate) use weights::Weights;
+pub(crate) use weights::{Embedding, FeedForward, Layer, LinearId, NormWeights, Weights};
 
 use crate::cache::KvCache;
 use crate::config::{Block, Config};
-pub(crate) use attention::Place;
 use attention::{attend, project_qkv};
 use feed_forward::feed_forward;
 use ounce_kernels::Team;
 use ounce_kernels::ops::{self, Input, KvLayer, Output};
 use tap::show;
-pub(crate) use weights::Layer;
-use weights::NormWeights;
 
 /// Runs `tokens` through all layers at the positions that follow the cache, whose length it raises. Leaves the residual stream in
 /// `scratch.x [n, hidden]`.

@@ -1,5 +1,6 @@
 //! The weights of a decoder, in the layouts of the kernels.
 
+use super::tap::Site;
 use crate::config::NormKind;
 use ounce_formats::ggml::GgmlType;
 use ounce_kernels::ops::{Norm, Output};
@@ -86,6 +87,153 @@ pub(crate) struct NormWeights {
     pub(crate) weight: Vec<f32>,
     pub(crate) bias: Option<Vec<f32>>,
     pub(crate) eps: f32,
+}
+
+/// A linear map of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum LinearId {
+    Q,
+    K,
+    V,
+    O,
+    Gate,
+    Up,
+    Down,
+    Router,
+    ExpertGate(usize),
+    ExpertUp(usize),
+    ExpertDown(usize),
+}
+
+impl LinearId {
+    /// Where its input is seen.
+    pub(crate) fn site(self) -> Site {
+        match self {
+            Self::Q | Self::K | Self::V => Site::Attention,
+            Self::O => Site::AttentionOutput,
+            Self::Gate | Self::Up | Self::Router => Site::FeedForward,
+            Self::Down => Site::Down,
+            Self::ExpertGate(n) | Self::ExpertUp(n) => Site::Expert(n),
+            Self::ExpertDown(n) => Site::ExpertDown(n),
+        }
+    }
+}
+
+impl std::fmt::Display for LinearId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Q => f.write_str("q"),
+            Self::K => f.write_str("k"),
+            Self::V => f.write_str("v"),
+            Self::O => f.write_str("o"),
+            Self::Gate => f.write_str("gate"),
+            Self::Up => f.write_str("up"),
+            Self::Down => f.write_str("down"),
+            Self::Router => f.write_str("router"),
+            Self::ExpertGate(n) => write!(f, "experts.{n}.gate"),
+            Self::ExpertUp(n) => write!(f, "experts.{n}.up"),
+            Self::ExpertDown(n) => write!(f, "experts.{n}.down"),
+        }
+    }
+}
+
+impl<W> Layer<W> {
+    /// All linear maps.
+    pub(crate) fn linears(&self) -> Vec<(LinearId, &Linear<W>)> {
+        use LinearId::*;
+        let mut all = vec![(Q, &self.q), (K, &self.k), (V, &self.v), (O, &self.o)];
+        match &self.feed_forward {
+            FeedForward::Gated(ff) => all.extend([(Gate, &ff.gate), (Up, &ff.up), (Down, &ff.down)]),
+            FeedForward::Plain { up, down } => all.extend([(Up, up), (Down, down)]),
+            FeedForward::Experts { router, experts } => {
+                all.push((Router, router));
+                for (n, expert) in experts.iter().enumerate() {
+                    all.extend([
+                        (ExpertGate(n), &expert.gate),
+                        (ExpertUp(n), &expert.up),
+                        (ExpertDown(n), &expert.down),
+                    ]);
+                }
+            }
+        }
+        all
+    }
+
+    /// A linear map, if the layer has it.
+    pub(crate) fn linear(&self, id: LinearId) -> Option<&Linear<W>> {
+        self.linears().into_iter().find(|(other, _)| *other == id).map(|(_, linear)| linear)
+    }
+
+    /// A linear map to be changed, if the layer has it.
+    pub(crate) fn linear_mut(&mut self, id: LinearId) -> Option<&mut Linear<W>> {
+        match (id, &mut self.feed_forward) {
+            (LinearId::Q, _) => Some(&mut self.q),
+            (LinearId::K, _) => Some(&mut self.k),
+            (LinearId::V, _) => Some(&mut self.v),
+            (LinearId::O, _) => Some(&mut self.o),
+            (LinearId::Gate, FeedForward::Gated(ff)) => Some(&mut ff.gate),
+            (LinearId::Up, FeedForward::Gated(ff)) => Some(&mut ff.up),
+            (LinearId::Down, FeedForward::Gated(ff)) => Some(&mut ff.down),
+            (LinearId::Up, FeedForward::Plain { up, .. }) => Some(up),
+            (LinearId::Down, FeedForward::Plain { down, .. }) => Some(down),
+            (LinearId::Router, FeedForward::Experts { router, .. }) => Some(router),
+            (LinearId::ExpertGate(n), FeedForward::Experts { experts, .. }) => {
+                experts.get_mut(n).map(|expert| &mut expert.gate)
+            }
+            (LinearId::ExpertUp(n), FeedForward::Experts { experts, .. }) => {
+                experts.get_mut(n).map(|expert| &mut expert.up)
+            }
+            (LinearId::ExpertDown(n), FeedForward::Experts { experts, .. }) => {
+                experts.get_mut(n).map(|expert| &mut expert.down)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same layer with other weights; norms and biases are kept.
+    pub(crate) fn try_map<V, E>(
+        self,
+        each: &mut dyn FnMut(LinearId, W) -> Result<V, E>,
+    ) -> Result<Layer<V>, E> {
+        let mut linear = |id, linear: Linear<W>| -> Result<Linear<V>, E> {
+            Ok(Linear { weight: each(id, linear.weight)?, bias: linear.bias })
+        };
+        Ok(Layer {
+            attention_norm: self.attention_norm,
+            q: linear(LinearId::Q, self.q)?,
+            k: linear(LinearId::K, self.k)?,
+            v: linear(LinearId::V, self.v)?,
+            o: linear(LinearId::O, self.o)?,
+            qk_norms: self.qk_norms,
+            post_attention_norm: self.post_attention_norm,
+            feed_forward_norm: self.feed_forward_norm,
+            feed_forward: match self.feed_forward {
+                FeedForward::Gated(ff) => FeedForward::Gated(GatedWeights {
+                    gate: linear(LinearId::Gate, ff.gate)?,
+                    up: linear(LinearId::Up, ff.up)?,
+                    down: linear(LinearId::Down, ff.down)?,
+                }),
+                FeedForward::Plain { up, down } => {
+                    FeedForward::Plain { up: linear(LinearId::Up, up)?, down: linear(LinearId::Down, down)? }
+                }
+                FeedForward::Experts { router, experts } => FeedForward::Experts {
+                    router: linear(LinearId::Router, router)?,
+                    experts: experts
+                        .into_iter()
+                        .enumerate()
+                        .map(|(n, expert)| {
+                            Ok(GatedWeights {
+                                gate: linear(LinearId::ExpertGate(n), expert.gate)?,
+                                up: linear(LinearId::ExpertUp(n), expert.up)?,
+                                down: linear(LinearId::ExpertDown(n), expert.down)?,
+                            })
+                        })
+                        .collect::<Result<_, E>>()?,
+                },
+            },
+            post_feed_forward_norm: self.post_feed_forward_norm,
+        })
+    }
 }
 
 impl Embedding {

@@ -7,4 +7,4 @@ mod clip;
 mod scale;
 
 pub use clip::{Clipping, clip};
-pub use scale::{Candidate, Found, Scaled, Search, search};
+pub use scale::{Candidate, Found, Scaled, Search, scaled_error, search};

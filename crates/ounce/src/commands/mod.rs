@@ -5,3 +5,4 @@ pub(crate) mod chat;
 pub(crate) mod inspect;
 pub(crate) mod perplexity;
 pub(crate) mod pull;
+pub(crate) mod quantize;

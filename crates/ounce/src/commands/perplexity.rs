@@ -1,8 +1,8 @@
 //! `ounce perplexity`: how well a model predicts a text, and how far it is from another model.
 
 use crate::cli::{Kv, Threads, at_least_one};
-use crate::failure::{Context as _, Failure, Result};
-use crate::{load, output, resolve};
+use crate::failure::Result;
+use crate::{input, load, output, resolve};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use ounce_llm::evaluate::{self, Divergence, EvaluateError, Perplexity, Progress, Protocol};
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let protocol = arguments.window.map_or(protocol, |window| protocol.with_window(window));
     let path = resolve::resolve(&arguments.model)?;
     let against = arguments.against.as_deref().map(resolve::resolve).transpose()?;
-    let text = read_text(&arguments.text)?;
+    let text = input::read_text(&arguments.text)?;
 
     let threads = arguments.threads.get();
     let mut session = open(&path, arguments, threads, protocol)?;
@@ -123,18 +123,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 fn open(path: &Path, arguments: &Arguments, threads: usize, protocol: Protocol) -> Result<Session> {
     load::session(path, threads, Some(protocol.window()), arguments.kv.into())
         .map_err(|failure| failure.hint("choose a smaller --window"))
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).context(|| format!("cannot read the text {}", path.display()))?;
-    String::from_utf8(bytes).map_err(|error| {
-        Failure::new(format!(
-            "{} is not UTF-8 text: byte {} is wrong",
-            path.display(),
-            error.utf8_error().valid_up_to()
-        ))
-        .hint("convert it, for instance with iconv")
-    })
 }
 
 fn report(path: &Path, perplexity: &Perplexity, divergence: Option<(Divergence, &Path)>) -> Report {

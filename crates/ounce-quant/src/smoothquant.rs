@@ -1,0 +1,140 @@
+//! SmoothQuant (Xiao et al., 2023): where a few channels of the inputs are far larger than the rest, part of their size is moved into
+//! the weights, so that 8 bits serve both.
+//!
+//! Source: `smoothquant/{smooth,fake_quant}.py` of the SmoothQuant repository.
+
+use crate::inputs::{Inputs, float_matrix};
+use crate::matrix::QuantizedMatrix;
+use crate::scheme::{Granularity, Scheme, round_ties_even};
+use ounce_kernels::ops::{self, Input, Output};
+use ounce_kernels::{Matrix, Team};
+
+/// 8-bit symmetric weights with a scale per output channel.
+pub const WEIGHTS: Scheme = Scheme { bits: 8, symmetric: true, granularity: Granularity::Channel };
+
+/// How activations are quantized: symmetric int8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activations {
+    /// With a scale per token, found when the model runs (level O1 of the paper, with channels for tensors in the weights).
+    PerToken,
+    /// With one scale for the whole tensor, found by calibration (level O3).
+    PerTensor,
+}
+
+/// Smallest magnitude that a scale is derived from.
+const SMALLEST: f32 = 1e-5;
+
+/// The migration scales `[width]`: `s = max|x|^alpha / max|w|^(1 - alpha)`, the maximum of the weights being over all of `weights`
+/// (each `[rows, width]`) that read these inputs. Inputs are divided by `s`, weights multiplied. Channels whose inputs or weights are all
+/// zero keep 1.
+pub fn scales(inputs: &[f32], weights: &[&[f32]], alpha: f32) -> Vec<f32> {
+    let width = inputs.len();
+    let mut largest = vec![0.0f32; width];
+    for row in weights.iter().flat_map(|weights| weights.chunks_exact(width.max(1))) {
+        largest.iter_mut().zip(row).for_each(|(largest, w)| *largest = largest.max(w.abs()));
+    }
+    let scale = |(&x, &w): (&f32, &f32)| {
+        let s = (x.max(SMALLEST).powf(alpha) / w.max(SMALLEST).powf(1.0 - alpha)).max(SMALLEST);
+        if x > 0.0 && w > 0.0 && s.is_finite() { s } else { 1.0 }
+    };
+    inputs.iter().zip(&largest).map(scale).collect()
+}
+
+/// The fixed scale of a whole tensor of inputs.
+pub fn tensor_scale(inputs: &Inputs) -> f32 {
+    inputs.max_abs.iter().fold(0.0f32, |largest, &x| largest.max(x)).max(SMALLEST) / 127.0
+}
+
+/// Error of the outputs of linear maps in 8 bits: the sum over output channels of the mean squared error per token, on the sample of
+/// inputs, of all `weights` (each `[rows, width]`). Of weights and inputs scaled by `scales`, if given.
+pub fn output_error(
+    team: &mut Team<'_>,
+    inputs: &Inputs,
+    weights: &[&[f32]],
+    scales: Option<&[f32]>,
+    activations: Activations,
+) -> f64 {
+    let (width, tokens) = (inputs.width, inputs.sample.rows());
+    let Some(x) = inputs.sample.as_f32().filter(|x| !x.is_empty()) else { return 0.0 };
+    let scaled = |values: &[f32], up: bool| -> Vec<f32> {
+        let Some(scales) = scales else { return values.to_vec() };
+        let pairs = values.iter().zip(scales);
+        if up { pairs.map(|(v, s)| v * s).collect() } else { pairs.map(|(v, s)| v / s).collect() }
+    };
+    let fixed = match activations {
+        Activations::PerToken => None,
+        Activations::PerTensor => {
+            let largest = scaled(&inputs.max_abs, false);
+            Some(largest.iter().fold(SMALLEST, |largest, &x| largest.max(x)) / 127.0)
+        }
+    };
+    let mut rounded = vec![0.0f32; x.len()];
+    team.for_each_chunk_mut(&mut rounded, width, |row, out| {
+        out.copy_from_slice(&scaled(&x[row * width..][..width], false));
+        round_activations(out, fixed);
+    });
+    let mut total = 0.0;
+    for weights in weights {
+        let rows = weights.len() / width;
+        let mut change = vec![0.0f32; weights.len()];
+        team.for_each_chunk_mut(&mut change, width, |row, out| {
+            let row = scaled(&weights[row * width..][..width], true);
+            if let Ok(quantized) = QuantizedMatrix::nearest(&row, width, WEIGHTS) {
+                quantized.dequantize_row(0, out);
+            }
+        });
+        let weights = float_matrix(rows, width, weights.to_vec());
+        let change = float_matrix(rows, width, change);
+        let exact = product(team, x, &weights, tokens);
+        let found = product(team, &rounded, &change, tokens);
+        let squares: f64 = exact.iter().zip(&found).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        total += squares / tokens as f64;
+    }
+    total
+}
+
+fn product(team: &mut Team<'_>, x: &[f32], weights: &Matrix, tokens: usize) -> Vec<f32> {
+    let mut out = vec![0.0; tokens * weights.rows()];
+    ops::project(team, Input { x, norm: None }, &mut [Output::write(weights, &mut out)]);
+    out
+}
+
+/// Rounds the inputs of one token to int8, with a fixed scale or that of their largest magnitude.
+pub fn round_activations(x: &mut [f32], fixed: Option<f32>) {
+    let scale = fixed.unwrap_or_else(|| x.iter().fold(SMALLEST, |largest, x| largest.max(x.abs())) / 127.0);
+    x.iter_mut().for_each(|x| *x = round_ties_even(*x / scale).clamp(-127.0, 127.0) * scale);
+}
+
+/// The best migration strength.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// `None`: the scales are 1.
+    pub alpha: Option<f32>,
+    /// `[width]`
+    pub scales: Vec<f32>,
+    /// Error with the scales.
+    pub error: f64,
+    /// Error with scales of 1: naive 8 bits.
+    pub naive_error: f64,
+}
+
+/// Tries migration strengths and keeps the one of least error. No migration is always a candidate. `scales(alpha)` and `loss(team, scales)`
+/// are the caller's, since a scale may be shared by several maps with inputs of their own.
+pub fn search(
+    team: &mut Team<'_>,
+    width: usize,
+    alphas: &[f32],
+    scales: &dyn Fn(f32) -> Vec<f32>,
+    loss: &mut dyn FnMut(&mut Team<'_>, Option<&[f32]>) -> f64,
+) -> Found {
+    let naive_error = loss(team, None);
+    let mut best = Found { alpha: None, scales: vec![1.0; width], error: naive_error, naive_error };
+    for &alpha in alphas {
+        let scales = scales(alpha);
+        let error = loss(team, Some(&scales));
+        if error < best.error {
+            best = Found { alpha: Some(alpha), scales, error, naive_error };
+        }
+    }
+    best
+}
