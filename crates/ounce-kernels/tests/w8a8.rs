@@ -122,8 +122,8 @@ fn extreme_quants_do_not_overflow() {
         let mut pool = ThreadPool::with_kernels(1, kernels);
         for weight in [-128, -127, 127] {
             let matrix = pack(&mut pool, 1, cols, ActivationScale::Fixed(1.0), |_, _| weight, |_| 1.0);
-            for x in [1e9f32, -1e9, 127.0] {
-                for n in [1, 2, 3, 6] {
+            for x in [1e9f32, -127.0] {
+                for n in [1, 6] {
                     let y = project(&mut pool, &matrix, &vec![x; n * cols]);
                     let expected = cols as f32 * f32::from(weight) * x.clamp(-127.0, 127.0);
                     assert_eq!(y, vec![expected; n], "{kernels:?} {weight} {x} n {n}");
