@@ -22,7 +22,7 @@ pub struct InputObserver {
     sum_abs: Vec<f64>,
     max_abs: Vec<f32>,
     gram: Vec<f32>,
-    gram_weight: f64,
+    gram_rows: usize,
     sample: Vec<f32>,
     /// Rows for the Gram matrix that wait until a block is full.
     pending: Vec<f32>,
@@ -39,7 +39,7 @@ pub struct Inputs {
     pub mean_abs: Vec<f32>,
     /// `[width]`: maximum of `|x|`, the activation scale of SmoothQuant.
     pub max_abs: Vec<f32>,
-    /// `[width, width]`: weighted mean over tokens of `x^T x`, if it was asked for.
+    /// `[width, width]`: mean over tokens of `x^T x`, if it was asked for.
     pub gram: Option<Matrix>,
     /// `[n, width]`: some of the tokens.
     pub sample: Matrix,
@@ -58,20 +58,19 @@ impl InputObserver {
             sum_abs: vec![0.0; width],
             max_abs: vec![0.0; width],
             gram: if keep.gram_rows > 0 { vec![0.0; width * width] } else { Vec::new() },
-            gram_weight: 0.0,
+            gram_rows: 0,
             sample: Vec::new(),
             pending: Vec::new(),
         }
     }
 
-    /// Takes in `x [n, width]`. `weights [n]` say how much each row matters in the Gram matrix; an empty slice: all alike.
+    /// Takes in `x [n, width]`.
     ///
     /// # Panics
-    /// If `x` is not a whole number of rows, or there is not one weight for each.
-    pub fn observe(&mut self, team: &mut Team<'_>, x: &[f32], weights: &[f32]) {
+    /// If `x` is not a whole number of rows.
+    pub fn observe(&mut self, team: &mut Team<'_>, x: &[f32]) {
         assert!(x.len().is_multiple_of(self.width));
         let n = x.len() / self.width;
-        assert!(weights.is_empty() || weights.len() == n);
         let columns = team.threads() * 4;
         let chunk = self.width.div_ceil(columns).next_multiple_of(16);
         let mut parts: Vec<(&mut [f64], &mut [f32])> =
@@ -96,10 +95,8 @@ impl InputObserver {
                 self.sample.extend_from_slice(x);
             }
             if chosen(index, self.keep.gram_rows, self.keep.expected_rows) {
-                let weight = weights.get(row).copied().unwrap_or(1.0);
-                let factor = weight.sqrt();
-                self.pending.extend(x.iter().map(|x| x * factor));
-                self.gram_weight += f64::from(weight);
+                self.pending.extend_from_slice(x);
+                self.gram_rows += 1;
                 if self.pending.len() == PENDING_ROWS * self.width {
                     self.add_pending(team);
                 }
@@ -120,7 +117,7 @@ impl InputObserver {
         if self.keep.gram_rows > 0 {
             self.add_pending(team);
             ops::mirror(&mut self.gram, width);
-            let factor = (1.0 / self.gram_weight.max(f64::MIN_POSITIVE)) as f32;
+            let factor = 1.0 / self.gram_rows.max(1) as f32;
             self.gram.iter_mut().for_each(|x| *x *= factor);
             gram = Matrix::from_f32(width, width, self.gram).ok();
         }
@@ -200,7 +197,7 @@ mod tests {
             let mut observer = InputObserver::new(width, keep);
             let rows = x.len() / width;
             for batch in x.chunks(rows.div_ceil(batches).max(1) * width) {
-                observer.observe(team, batch, &[]);
+                observer.observe(team, batch);
             }
             observer.finish(team)
         })

@@ -110,7 +110,7 @@ mod tests {
             let keep = Keep { gram_rows, sample_rows: tokens, expected_rows: tokens };
             let found = ThreadPool::new(2).region(|team| {
                 let mut observer = InputObserver::new(width, keep);
-                observer.observe(team, &x, &[]);
+                observer.observe(team, &x);
                 let inputs = observer.finish(team);
                 output_energy(team, &inputs, &change)
             });

@@ -107,9 +107,6 @@ impl Calibration {
             self.scratch.x[..sequence].copy_from_slice(x);
             run_layer(team, config, layer, place, &mut self.cache, &mut self.scratch, taps.as_deref_mut());
             x.copy_from_slice(&self.scratch.x[..sequence]);
-            if let Some(tap) = taps.as_deref_mut() {
-                tap.output(team, x);
-            }
             each((number + 1) as f64 / count as f64)?;
         }
         Ok(())

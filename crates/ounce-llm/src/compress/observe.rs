@@ -13,16 +13,8 @@ const MOST_GRAM_BYTES: usize = 1 << 30;
 const SAMPLE: usize = 512;
 
 /// Gathers the statistics while a layer runs.
-///
-/// In the Gram matrices a token counts by the inverse of the mean square of its residual stream after the layer. The next normalisation
-/// divides by just that, so this makes the error relative to what the following layers see; and without it the few tokens with massive
-/// activations (Sun et al., 2024), whose stream is thousands of times larger, would drown all others. Queries, keys and values are read by other
-/// tokens, so there all count alike.
 pub(super) struct Observers {
-    hidden: usize,
     sites: BTreeMap<Site, InputObserver>,
-    /// Inputs of the sequence at hand.
-    seen: Vec<(Site, Vec<f32>)>,
 }
 
 impl Observers {
@@ -42,7 +34,7 @@ impl Observers {
                 });
             }
         }
-        Self { hidden: config.hidden, sites, seen: Vec::new() }
+        Self { sites }
     }
 
     /// The statistics.
@@ -87,21 +79,9 @@ impl Tap for Observers {
         self.sites.contains_key(&site)
     }
 
-    fn input(&mut self, _: &mut Team<'_>, site: Site, x: &[f32]) {
-        self.seen.push((site, x.to_vec()));
-    }
-
-    fn output(&mut self, team: &mut Team<'_>, x: &[f32]) {
-        let weight = |x: &[f32]| x.len() as f32 / x.iter().map(|x| x * x).sum::<f32>().max(f32::MIN_POSITIVE);
-        let weights: Vec<f32> = x.chunks_exact(self.hidden).map(weight).collect();
-        for (site, x) in std::mem::take(&mut self.seen) {
-            if let Some(observer) = self.sites.get_mut(&site) {
-                let weights = match site {
-                    Site::AttentionOutput | Site::FeedForward | Site::Down => weights.as_slice(),
-                    Site::Attention | Site::Expert(_) | Site::ExpertDown(_) => &[],
-                };
-                observer.observe(team, &x, weights);
-            }
+    fn input(&mut self, team: &mut Team<'_>, site: Site, x: &[f32]) {
+        if let Some(observer) = self.sites.get_mut(&site) {
+            observer.observe(team, x);
         }
     }
 }

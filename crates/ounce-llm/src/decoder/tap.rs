@@ -26,8 +26,6 @@ pub(crate) trait Tap {
     fn wants(&self, site: Site) -> bool;
     /// `x [n, d]`, after the normalisation, if any.
     fn input(&mut self, team: &mut Team<'_>, site: Site, x: &[f32]);
-    /// The residual stream `x [n, hidden]` after the layer.
-    fn output(&mut self, team: &mut Team<'_>, x: &[f32]);
 }
 
 /// Perhaps a tap. Generating text has none.
