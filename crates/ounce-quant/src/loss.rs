@@ -9,7 +9,7 @@ use ounce_kernels::ops::{self, Input, Output};
 use ounce_kernels::{Matrix, Team};
 
 /// Rows of weights whose error is computed at a time.
-const ROWS_AT_ONCE: usize = 512;
+const ROWS_AT_ONCE: usize = 96;
 
 /// Sum over output channels of the mean squared error per token that a change of weights causes. `delta(row, out)` writes a row `[width]`
 /// of the change, for `rows` rows; it is called on any thread.
@@ -20,40 +20,44 @@ pub fn output_error(
     delta: impl Fn(usize, &mut [f32]) + Sync,
 ) -> f64 {
     let width = inputs.width;
-    let (moments, is_gram): (&Matrix, bool) = match &inputs.gram {
-        Some(gram) => (gram, true),
-        None => (&inputs.sample, false),
-    };
-    if moments.rows() == 0 {
-        return 0.0;
-    }
-    let most = rows.min(ROWS_AT_ONCE);
-    let mut change = vec![0.0f32; most * width];
-    let mut product = vec![0.0f32; most * moments.rows()];
-    let mut errors = vec![0.0f64; most];
-    let mut total = 0.0;
-    for first in (0..rows).step_by(ROWS_AT_ONCE) {
-        let count = ROWS_AT_ONCE.min(rows - first);
-        let change = &mut change[..count * width];
-        team.for_each_chunk_mut(change, width, |row, out| delta(first + row, out));
-        let product = &mut product[..count * moments.rows()];
-        ops::project(team, Input { x: change, norm: None }, &mut [Output::write(moments, product)]);
-        let (change, product) = (&*change, &*product);
-        team.for_each_chunk_mut(&mut errors[..count], 16, |chunk, errors| {
-            for (index, error) in errors.iter_mut().enumerate() {
-                let row = chunk * 16 + index;
-                let product = &product[row * moments.rows()..][..moments.rows()];
-                *error = if is_gram {
-                    dot(product, &change[row * width..][..width])
-                } else {
-                    dot(product, product) / moments.rows() as f64
-                };
-            }
-        });
-        total += errors[..count].iter().sum::<f64>();
+    let mut errors = vec![0.0f64; rows];
+    match inputs.gram.as_ref().and_then(Matrix::as_f32) {
+        Some(gram) => {
+            let kernels = team.kernels();
+            team.for_each_chunk_mut(&mut errors, ROWS_AT_ONCE, |chunk, errors| {
+                let mut change = vec![0.0f32; errors.len() * width];
+                for (row, change) in change.chunks_exact_mut(width).enumerate() {
+                    delta(chunk * ROWS_AT_ONCE + row, change);
+                }
+                ops::quadratic_forms(kernels, &change, width, gram, width, errors);
+            });
+        }
+        None => sampled_errors(team, &inputs.sample, &mut errors, &delta),
     }
     // Rounding may leave a tiny negative number where the error is nothing.
-    total.max(0.0)
+    errors.iter().sum::<f64>().max(0.0)
+}
+
+/// The mean squared error of every output channel over the sample of inputs.
+fn sampled_errors(
+    team: &mut Team<'_>,
+    sample: &Matrix,
+    errors: &mut [f64],
+    delta: &(impl Fn(usize, &mut [f32]) + Sync),
+) {
+    let (tokens, width) = (sample.rows(), sample.cols());
+    if tokens == 0 {
+        return;
+    }
+    for (chunk, errors) in errors.chunks_mut(ROWS_AT_ONCE).enumerate() {
+        let mut change = vec![0.0f32; errors.len() * width];
+        team.for_each_chunk_mut(&mut change, width, |row, out| delta(chunk * ROWS_AT_ONCE + row, out));
+        let mut product = vec![0.0f32; errors.len() * tokens];
+        ops::project(team, Input { x: &change, norm: None }, &mut [Output::write(sample, &mut product)]);
+        for (error, product) in errors.iter_mut().zip(product.chunks_exact(tokens)) {
+            *error = dot(product, product) / tokens as f64;
+        }
+    }
 }
 
 /// The mean squared output per token of `weights [rows, width]`, summed over output channels: what errors are compared with.

@@ -1,8 +1,8 @@
 //! Gram matrices: the second moments of a layer's inputs, from which the error of changed weights follows without the inputs.
 
-use crate::Team;
 use crate::pool::SharedMut;
 use crate::simd::gemm::{PANEL, TILE_ROWS, Tile};
+use crate::{Kernels, Team};
 
 /// Rows of `x` that are summed at a time: a panel of 16 columns of them stays in the first-level cache.
 const DEPTH: usize = 256;
@@ -28,12 +28,11 @@ pub fn gram_strided(team: &mut Team<'_>, x: &[f32], d: usize, gram: &mut [f32], 
     let panels = d.div_ceil(PANEL);
     for x in x.chunks(DEPTH * d) {
         let depth = x.len() / d;
-        team.for_each_chunk_mut(&mut transposed, 8 * DEPTH, |chunk, rows| {
-            for (i, row) in rows.chunks_exact_mut(DEPTH).enumerate() {
-                let column = chunk * 8 + i;
-                for (out, x) in row.iter_mut().zip(x.chunks_exact(d)) {
-                    *out = x[column];
-                }
+        team.for_each_chunk_mut(&mut transposed, PANEL * DEPTH, |chunk, columns| {
+            let width = columns.len() / DEPTH;
+            for (row, x) in x.chunks_exact(d).enumerate() {
+                let x = &x[chunk * PANEL..][..width];
+                x.iter().enumerate().for_each(|(i, x)| columns[i * DEPTH + row] = *x);
             }
         });
         let shared = SharedMut::new(&mut *gram);
@@ -71,6 +70,54 @@ pub fn gram_strided(team: &mut Team<'_>, x: &[f32], d: usize, gram: &mut [f32], 
     }
 }
 
+/// `out[r] = x[r] gram x[r]^T` for the rows of `x [n, d]` and a symmetric matrix whose row `i` begins at `gram[i * stride]`; only the part on and
+/// above its diagonal is read. On one thread, so that rows can be shared out together with what makes them.
+///
+/// # Panics
+/// If `x` is not a whole number of rows, there is not one `out` for each, or `gram` is too short.
+pub fn quadratic_forms(kernels: Kernels, x: &[f32], d: usize, gram: &[f32], stride: usize, out: &mut [f64]) {
+    assert!(d > 0 && x.len() == out.len() * d && stride >= d && gram.len() >= (d - 1) * stride + d);
+    out.fill(0.0);
+    let mut panel = vec![0.0f32; d.next_multiple_of(PANEL) * PANEL];
+    let mut sums = [[0.0f32; TILE_ROWS * PANEL]; 2];
+    for first in (0..d).step_by(PANEL) {
+        let width = PANEL.min(d - first);
+        for (row, panel) in panel.chunks_exact_mut(PANEL).enumerate().take(first + width) {
+            // Below the diagonal of the last block its mirror image stands in.
+            for (column, out) in panel.iter_mut().enumerate().take(width) {
+                let (i, j) = (row.min(first + column), row.max(first + column));
+                *out = gram[i * stride + j];
+            }
+            panel[width..].fill(0.0);
+        }
+        let (above, diagonal) = panel.split_at(first * PANEL);
+        for (x, out) in x.chunks(TILE_ROWS * d).zip(out.chunks_mut(TILE_ROWS)) {
+            let rows = out.len();
+            for (half, (panel, from, depth)) in
+                [(above, 0, first), (diagonal, first, width)].into_iter().enumerate()
+            {
+                kernels.gemm_tile(Tile {
+                    panel,
+                    panel_stride: PANEL,
+                    x: &x[from..],
+                    x_stride: d,
+                    depth,
+                    out: &mut sums[half],
+                    out_stride: PANEL,
+                    rows,
+                    accumulate: false,
+                });
+            }
+            for (r, out) in out.iter_mut().enumerate() {
+                let x = &x[r * d + first..][..width];
+                let twice = x.iter().zip(&sums[0][r * PANEL..]).map(|(x, s)| x * s).sum::<f32>();
+                let once = x.iter().zip(&sums[1][r * PANEL..]).map(|(x, s)| x * s).sum::<f32>();
+                *out += 2.0 * f64::from(twice) + f64::from(once);
+            }
+        }
+    }
+}
+
 /// Copies the elements above the diagonal of `gram [d, d]` below it.
 ///
 /// # Panics
@@ -87,7 +134,7 @@ pub fn mirror(gram: &mut [f32], d: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{gram, mirror};
+    use super::{gram, mirror, quadratic_forms};
     use crate::{Kernels, ThreadPool};
 
     #[test]
@@ -112,6 +159,33 @@ mod tests {
                             assert!(error < 1e-3 * (n as f64), "{n} x {d}, {kernels:?}: {i}, {j}: {error}");
                         }
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn quadratic_forms_are_double_sums() {
+        for (n, d, stride) in [(1, 1, 1), (3, 16, 16), (7, 17, 20), (13, 50, 50), (6, 64, 100)] {
+            let value = |i: usize| ((i * 7919) % 251) as f32 / 50.0 - 2.0;
+            let x: Vec<f32> = (0..n * d).map(value).collect();
+            // What is below the diagonal must not matter.
+            let gram: Vec<f32> = (0..d * stride)
+                .map(|i| if i % stride < i / stride { f32::NAN } else { value(i * 3 + 1) })
+                .collect();
+            let expected = |row: usize| -> f64 {
+                let x = &x[row * d..][..d];
+                let term = |i: usize, j: usize| {
+                    f64::from(x[i]) * f64::from(x[j]) * f64::from(gram[i.min(j) * stride + i.max(j)])
+                };
+                (0..d).map(|i| (0..d).map(|j| term(i, j)).sum::<f64>()).sum()
+            };
+            for kernels in Kernels::available() {
+                let mut out = vec![f64::NAN; n];
+                quadratic_forms(kernels, &x, d, &gram, stride, &mut out);
+                for (row, found) in out.iter().enumerate() {
+                    let error = (found - expected(row)).abs();
+                    assert!(error < 1e-3 * (d * d) as f64, "{n} x {d}, {kernels:?}: {row}: {error}");
                 }
             }
         }

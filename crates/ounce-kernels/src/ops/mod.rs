@@ -12,7 +12,7 @@ mod rope;
 
 pub use attention::{Attention, KvLayer, KvType, OutOfMemory, attention};
 pub use elementwise::{add, norm, norm_add, norm_in_place, softmax};
-pub use gram::{gram, gram_strided, mirror};
+pub use gram::{gram, gram_strided, mirror, quadratic_forms};
 pub use project::{Input, MAX_OUTPUTS, Output, project, project_gated};
 pub use rope::{RopeStyle, rope};
 

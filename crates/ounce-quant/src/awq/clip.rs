@@ -1,10 +1,9 @@
 //! The search for the range of each group.
 
-use crate::inputs::{Inputs, float_matrix};
-use crate::loss::dot;
+use crate::inputs::Inputs;
 use crate::scheme::{Affine, Scheme, bounds};
 use ounce_kernels::Team;
-use ounce_kernels::ops::{self, Input, Output};
+use ounce_kernels::ops;
 
 /// Which ranges are tried.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +22,7 @@ impl Default for Clipping {
 }
 
 /// Rows whose errors are computed at a time.
-const ROWS_AT_ONCE: usize = 1024;
+const ROWS_AT_ONCE: usize = 48;
 
 /// Scale and zero point of every group of `weights [rows, width]`, `[rows, width / group]`, with the range that makes the mean squared
 /// error of the group's part of the output least. Both ways to narrow a range are tried: weights beyond `±m` are clipped, `m` a share
@@ -46,47 +45,36 @@ pub fn clip(
     let Some(gram) = inputs.gram.as_ref().and_then(|gram| gram.as_f32()) else {
         panic!("clipping needs a Gram matrix");
     };
-    let (rows, groups) = (weights.len() / width, width / group);
-    let mut best = vec![(Affine { scale: 0.0, zero: 0 }, f64::INFINITY); rows * groups];
-    let most = rows.min(ROWS_AT_ONCE);
-    let mut change = vec![0.0f32; most * group];
-    let mut product = vec![0.0f32; most * group];
-    for index in 0..groups {
-        let start = index * group;
-        let mut block = Vec::with_capacity(group * group);
-        for row in start..start + group {
-            block.extend_from_slice(&gram[row * width + start..][..group]);
-        }
-        let block = float_matrix(group, group, block);
-        for first in (0..rows).step_by(ROWS_AT_ONCE) {
-            let count = ROWS_AT_ONCE.min(rows - first);
-            let part = |row: usize| &weights[(first + row) * width + start..][..group];
+    let kernels = team.kernels();
+    let groups = width / group;
+    let mut affines = vec![Affine { scale: 0.0, zero: 0 }; weights.len() / group];
+    team.for_each_chunk_mut(&mut affines, ROWS_AT_ONCE * groups, |chunk, affines| {
+        let rows = affines.len() / groups;
+        let weights = &weights[chunk * ROWS_AT_ONCE * width..][..rows * width];
+        let mut change = vec![0.0f32; rows * group];
+        let mut errors = vec![0.0f64; rows];
+        let mut best = vec![f64::INFINITY; rows];
+        for index in 0..groups {
+            let start = index * group;
+            let part = |row: usize| &weights[row * width + start..][..group];
+            let block = &gram[start * width + start..];
+            best.fill(f64::INFINITY);
             for step in 0..2 * clipping.steps - 1 {
-                let change = &mut change[..count * group];
-                team.for_each_chunk_mut(change, 16 * group, |chunk, out| {
-                    for (index, out) in out.chunks_exact_mut(group).enumerate() {
-                        let weights = part(chunk * 16 + index);
-                        let affine = narrowed(scheme, weights, step, clipping);
-                        for (out, &w) in out.iter_mut().zip(weights) {
-                            *out = scheme.round(w, affine) - w;
-                        }
-                    }
-                });
-                let product = &mut product[..count * group];
-                ops::project(team, Input { x: change, norm: None }, &mut [Output::write(&block, product)]);
-                for (row, (change, product)) in
-                    change.chunks_exact(group).zip(product.chunks_exact(group)).enumerate()
-                {
-                    let error = dot(change, product);
-                    let best = &mut best[(first + row) * groups + index];
-                    if error < best.1 {
-                        *best = (narrowed(scheme, part(row), step, clipping), error);
+                for (row, change) in change.chunks_exact_mut(group).enumerate() {
+                    let affine = narrowed(scheme, part(row), step, clipping);
+                    change.iter_mut().zip(part(row)).for_each(|(out, &w)| *out = scheme.round(w, affine) - w);
+                }
+                ops::quadratic_forms(kernels, &change, group, block, width, &mut errors);
+                for (row, (best, error)) in best.iter_mut().zip(&errors).enumerate() {
+                    if *error < *best {
+                        *best = *error;
+                        affines[row * groups + index] = narrowed(scheme, part(row), step, clipping);
                     }
                 }
             }
         }
-    }
-    best.into_iter().map(|(affine, _)| affine).collect()
+    });
+    affines
 }
 
 /// Scale and zero point of a range: step 0 is the whole one, odd steps clip symmetrically, even ones move both ends in proportion.
