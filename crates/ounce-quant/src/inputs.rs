@@ -46,7 +46,7 @@ pub struct Inputs {
 }
 
 /// Rows that are added to a Gram matrix at a time.
-const PENDING_ROWS: usize = 256;
+const PENDING_ROWS: usize = 1024;
 
 impl InputObserver {
     /// An observer of rows of `width` features.

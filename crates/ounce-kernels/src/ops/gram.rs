@@ -4,8 +4,9 @@ use crate::pool::SharedMut;
 use crate::simd::gemm::{PANEL, TILE_ROWS, Tile};
 use crate::{Kernels, Team};
 
-/// Rows of `x` that are summed at a time: a panel of 16 columns of them stays in the first-level cache.
-const DEPTH: usize = 256;
+/// Rows of `x` that are summed at a time: so many that adding the sums to the result, which lies far apart in memory, costs little, and
+/// few enough that a panel of 16 columns of them stays in the second-level cache.
+const DEPTH: usize = 1024;
 
 /// Adds `x^T x` of `x [n, d]` to `gram [d, d]`, of which only the part on and above the diagonal is
 /// kept up (elements below it are unspecified). [`mirror`] fills the rest.
@@ -24,15 +25,17 @@ pub fn gram(team: &mut Team<'_>, x: &[f32], d: usize, gram: &mut [f32]) {
 pub fn gram_strided(team: &mut Team<'_>, x: &[f32], d: usize, gram: &mut [f32], stride: usize) {
     assert!(d > 0 && x.len().is_multiple_of(d) && stride >= d && gram.len() >= (d - 1) * stride + d);
     let kernels = team.kernels();
-    let mut transposed = vec![0.0f32; d * DEPTH];
+    // A distance that is no multiple of the page keeps the columns out of one another's way in the cache.
+    let column = DEPTH.min(x.len() / d) + 16;
+    let mut transposed = vec![0.0f32; d * column];
     let panels = d.div_ceil(PANEL);
     for x in x.chunks(DEPTH * d) {
         let depth = x.len() / d;
-        team.for_each_chunk_mut(&mut transposed, PANEL * DEPTH, |chunk, columns| {
-            let width = columns.len() / DEPTH;
+        team.for_each_chunk_mut(&mut transposed, PANEL * column, |chunk, columns| {
+            let width = columns.len() / column;
             for (row, x) in x.chunks_exact(d).enumerate() {
                 let x = &x[chunk * PANEL..][..width];
-                x.iter().enumerate().for_each(|(i, x)| columns[i * DEPTH + row] = *x);
+                x.iter().enumerate().for_each(|(i, x)| columns[i * column + row] = *x);
             }
         });
         let shared = SharedMut::new(&mut *gram);
@@ -52,8 +55,8 @@ pub fn gram_strided(team: &mut Team<'_>, x: &[f32], d: usize, gram: &mut [f32], 
                 kernels.gemm_tile(Tile {
                     panel: &panel,
                     panel_stride: PANEL,
-                    x: &transposed[row * DEPTH..],
-                    x_stride: DEPTH,
+                    x: &transposed[row * column..],
+                    x_stride: column,
                     depth,
                     out: &mut sums,
                     out_stride: PANEL,
@@ -83,6 +86,10 @@ pub fn quadratic_forms(kernels: Kernels, x: &[f32], d: usize, gram: &[f32], stri
     for first in (0..d).step_by(PANEL) {
         let width = PANEL.min(d - first);
         for (row, panel) in panel.chunks_exact_mut(PANEL).enumerate().take(first + width) {
+            if row < first && width == PANEL {
+                panel.copy_from_slice(&gram[row * stride + first..][..PANEL]);
+                continue;
+            }
             // Below the diagonal of the last block its mirror image stands in.
             for (column, out) in panel.iter_mut().enumerate().take(width) {
                 let (i, j) = (row.min(first + column), row.max(first + column));

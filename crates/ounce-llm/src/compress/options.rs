@@ -101,7 +101,7 @@ impl Default for CompressOptions {
             int8_head: false,
             samples: 128,
             sequence: 512,
-            gram_tokens: 32_768,
+            gram_tokens: 65_536,
         }
     }
 }
