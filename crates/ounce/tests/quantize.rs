@@ -1,0 +1,180 @@
+//! `quantize` on a tiny model with random weights, and what the other commands make of its output.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failing test panics; clippy sees tests only in `#[test]` functions"
+)]
+
+mod common;
+
+use common::{Machine, Ran, model};
+use serde_json::Value;
+
+/// A machine with the model `a.gguf` and a text.
+fn machine() -> Machine {
+    let machine = Machine::new();
+    model::write(&machine.path("data/a.gguf"), 1, true);
+    let text: String = (0..60).map(|i| format!("the hen in tale {i} ate ham\n \n")).collect();
+    machine.data("text", text);
+    machine
+}
+
+fn quantize(machine: &Machine, output: &str, more: &[&str]) -> Ran {
+    let arguments = ["quantize", "a.gguf", "-o", output, "--sequence", "64", "--samples", "8", "-t", "1"];
+    machine.run(&[&arguments[..], more].concat())
+}
+
+/// The perplexity of a model on the text, and its divergence from the original.
+fn measure(machine: &Machine, model: &str) -> (f64, f64) {
+    let arguments = [
+        "perplexity",
+        model,
+        "--text",
+        "text",
+        "--window",
+        "64",
+        "--chunks",
+        "2",
+        "--against",
+        "a.gguf",
+        "--json",
+    ];
+    let json = machine.run(&arguments).ok().json();
+    (json["perplexity"].as_f64().unwrap(), json["kl"].as_f64().unwrap())
+}
+
+#[test]
+fn folders_and_files_can_be_inspected_and_run() {
+    let machine = machine();
+    let calib = ["--calib", "text"];
+    let (original, _) = measure(&machine, "a.gguf");
+    let cases: [(&str, &[&str], f64, f64); 6] = [
+        ("rtn", &["--method", "rtn"], 4.625, 0.3),
+        ("rtn.gguf", &["--method", "rtn", "--type", "Q8_0"], 8.5, 0.03),
+        ("awq", &calib, 4.625, 0.3),
+        ("awq.gguf", &["--calib", "text", "--type", "Q4_0"], 4.5, 0.3),
+        (
+            "awq3",
+            &["--calib", "text", "--bits", "3", "--group", "0", "--no-feedback", "--inspect", "block"],
+            3.3,
+            1.5,
+        ),
+        ("smooth", &["--calib", "text", "--method", "smoothquant", "--alpha", "0.5"], 8.25, 0.03),
+    ];
+    for (output, more, bits, most) in cases {
+        let json = quantize(&machine, output, &[more, &["--json"]].concat()).ok().json();
+        let found = json["bits_per_weight"].as_f64().unwrap();
+        assert!((found - bits).abs() < 0.1, "{output}: {json}");
+        let inspected = machine.run(&["inspect", output, "--json"]).ok().json();
+        assert_eq!(inspected["architecture"]["layers"], 2, "{output}");
+        assert_eq!(inspected["chat_template"], true, "{output}");
+        let (perplexity, kl) = measure(&machine, output);
+        assert!(
+            kl < most && (perplexity / original).ln().abs() < most,
+            "{output}: {original} {perplexity} {kl}"
+        );
+        let chat = ["chat", output, "-p", "tell", "--greedy", "--max-tokens", "4"];
+        machine.run(&chat).ok();
+    }
+}
+
+#[test]
+fn json_report_and_figure_hold_every_layer() {
+    let machine = machine();
+    let more = ["--calib", "text", "--json", "--report", "report.json", "--figure", "figure.svg"];
+    let ran = quantize(&machine, "out", &more).ok();
+    let printed = ran.json();
+    let report = std::fs::read_to_string(machine.path("data/report.json")).unwrap();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(printed, report);
+    for field in ["seconds", "bytes", "quantized_weights", "bits_per_weight"] {
+        assert!(report[field].as_f64().unwrap() > 0.0, "{field}");
+    }
+    assert_eq!(
+        (report["method"].as_str(), report["calibration_tokens"].as_u64()),
+        (Some("awq"), Some(8 * 64))
+    );
+    assert_eq!((report["output"].as_str(), report["architecture"].as_str()), (Some("out"), Some("llama")));
+    let layers = report["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 2);
+    for layer in layers {
+        assert_eq!(
+            (layer["linears"].as_array().unwrap().len(), layer["scales"].as_array().unwrap().len()),
+            (7, 4)
+        );
+        for scale in layer["scales"].as_array().unwrap() {
+            assert!(scale["error_after"].as_f64() <= scale["error_before"].as_f64(), "{scale}");
+        }
+    }
+    let figure = std::fs::read_to_string(machine.path("data/figure.svg")).unwrap();
+    assert!(figure.starts_with("<svg") && figure.trim_end().ends_with("</svg>"), "{figure}");
+    assert!(!figure.contains("NaN") && !figure.contains("inf"), "{figure}");
+    // Every element is closed, and nothing stands in text that would open another.
+    let opened = figure.matches('<').count() - figure.matches("</").count();
+    assert_eq!(opened, figure.matches("/>").count() + figure.matches("</").count(), "{figure}");
+
+    // Without calibration there are no errors of outputs; the table and the figure must do without.
+    let ran = quantize(&machine, "plain", &["--method", "rtn", "--figure", "plain.svg"]).ok();
+    assert!(ran.stdout.contains("plain") && ran.stdout.contains("bits per weight"), "{ran:?}");
+    let figure = std::fs::read_to_string(machine.path("data/plain.svg")).unwrap();
+    assert!(figure.starts_with("<svg") && !figure.contains("NaN"), "{figure}");
+}
+
+#[test]
+fn wrong_options_are_explained() {
+    let machine = machine();
+    let cases: [(&[&str], &str); 9] = [
+        (&["--bits", "9"], "2..=8"),
+        (&["--method", "magic"], "rtn"),
+        (&["--alpha", "2"], "0 to 1"),
+        (&["--type", "Q9"], "Q4_0"),
+        (&["--head", "4"], "--head"),
+        (&["--format", "autoawq", "--bits", "3"], "AutoAWQ"),
+        (&["--method", "smoothquant", "--format", "gguf"], "GGUF"),
+        (&["--method", "smoothquant", "--format", "compressed-tensors", "--bits", "4"], "8-bit"),
+        (&["--group", "16"], "group 0"),
+    ];
+    for (more, word) in cases {
+        let ran = quantize(&machine, "out", &[more, &["--calib", "text"]].concat());
+        assert!(!machine.path("data/out").exists());
+        ran.fails(2, &[word]);
+    }
+    let none = ["quantize", "a.gguf", "-o", "out", "--calib", "text", "--samples", "0"];
+    machine.run(&none).fails(2, &["--samples"]);
+    machine.run(&["quantize", "a.gguf"]).fails(2, &["--output"]);
+    for method in ["awq", "smoothquant"] {
+        quantize(&machine, "out", &["--method", method]).fails(1, &["--calib"]);
+    }
+    machine.data("short", "the hen");
+    quantize(&machine, "out", &["--calib", "short"]).fails(1, &["64", "--calib"]);
+    quantize(&machine, "out", &["--calib", "nowhere"]).fails(1, &["nowhere"]);
+    machine.run(&["quantize", "b.gguf", "-o", "out", "--method", "rtn"]).fails(1, &["b.gguf"]);
+}
+
+#[test]
+fn what_exists_is_not_touched() {
+    let machine = machine();
+    machine.data("out.gguf", "precious");
+    std::fs::create_dir(machine.path("data/out")).unwrap();
+    machine.data("out/note", "precious");
+    let before = data(&machine);
+    for output in ["out.gguf", "out"] {
+        quantize(&machine, output, &["--method", "rtn"]).fails(1, &["exists", output]);
+        quantize(&machine, output, &["--calib", "text"]).fails(1, &["exists", output]);
+    }
+    // The model itself above all.
+    quantize(&machine, "a.gguf", &["--method", "rtn"]).fails(1, &["exists"]);
+    assert_eq!(data(&machine), before);
+    assert_eq!(std::fs::read(machine.path("data/out.gguf")).unwrap(), b"precious");
+    assert_eq!(std::fs::read(machine.path("data/out/note")).unwrap(), b"precious");
+}
+
+/// What lies in `data/` with its sizes.
+fn data(machine: &Machine) -> Vec<(String, u64)> {
+    let entries = std::fs::read_dir(machine.path("data")).unwrap().map(|entry| entry.unwrap());
+    let mut all: Vec<_> = entries
+        .map(|entry| (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().len()))
+        .collect();
+    all.sort();
+    all
+}
