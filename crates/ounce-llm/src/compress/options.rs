@@ -28,7 +28,8 @@ pub enum Method {
 pub enum Inspect {
     /// At the outputs of the linear maps that are scaled, from the Gram matrix of their inputs.
     Linear,
-    /// At the output of the attention or the feed-forward part, which is run again for every candidate, as the original does.
+    /// At the output of the whole layer, which is run again for every candidate. (The original looks at the attention or the feed-forward
+    /// part.)
     Block,
 }
 

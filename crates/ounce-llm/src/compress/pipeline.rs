@@ -334,8 +334,8 @@ fn stored_bits(layer: &Layer<CompressedWeight>) -> f64 {
 
 /// The file or folder being written.
 enum Export<'a> {
-    Folder(FolderExport<'a>),
-    Gguf(GgufExport<'a>),
+    Folder(Box<FolderExport<'a>>),
+    Gguf(Box<GgufExport<'a>>),
 }
 
 impl<'a> Export<'a> {
@@ -349,7 +349,7 @@ impl<'a> Export<'a> {
         let scheme = plan.linear_scheme(options);
         let format = match (options.target, scheme) {
             (Target::Gguf(ty), _) => {
-                return Ok(Self::Gguf(GgufExport::create(target, origin, &|_, _| ty, head)?));
+                return Ok(Self::Gguf(Box::new(GgufExport::create(target, origin, &|_, _| ty, head)?)));
             }
             (Target::AutoAwq, scheme) => {
                 FolderFormat::AutoAwq { group: scheme.and_then(|scheme| scheme.group) }
@@ -357,7 +357,7 @@ impl<'a> Export<'a> {
             (Target::CompressedTensors, Some(scheme)) => FolderFormat::CompressedTensors(scheme),
             (Target::CompressedTensors, None) => FolderFormat::Float(GgmlType::F16),
         };
-        Ok(Self::Folder(FolderExport::create(target, origin, format, head)?))
+        Ok(Self::Folder(Box::new(FolderExport::create(target, origin, format, head)?)))
     }
 
     fn layer(&mut self, index: usize, layer: &Layer<CompressedWeight>) -> Result<(), CompressError> {

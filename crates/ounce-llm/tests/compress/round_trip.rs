@@ -14,12 +14,15 @@ const EIGHT: f64 = 0.06;
 const PER_TENSOR: f64 = 0.13;
 /// What 4 bits may do to the logits.
 const FOUR: f64 = 0.4;
+/// What 3 bits may do to the logits, with all that AWQ does against it.
+const THREE: f64 = 0.5;
 
 fn methods() -> Vec<(&'static str, CompressOptions, f64)> {
     use Target::{AutoAwq, CompressedTensors as Tensors};
     let q8 = Target::Gguf(GgmlType::Q8_0);
     let q4 = Target::Gguf(GgmlType::Q4_0);
     let symmetric = |options| CompressOptions { symmetric: true, ..options };
+    let head = |options| CompressOptions { int8_head: true, ..options };
     let per_token = CompressOptions {
         group: None,
         activations: Activations::PerToken,
@@ -40,6 +43,9 @@ fn methods() -> Vec<(&'static str, CompressOptions, f64)> {
         ("awq block 8", options(AWQ_BLOCK, Tensors, 8), EIGHT),
         ("awq block autoawq", options(AWQ_BLOCK, AutoAwq, 4), FOUR),
         ("awq block q8_0", options(AWQ_BLOCK, q8, 8), EIGHT),
+        ("head 8", head(options(Method::Nearest, Tensors, 8)), EIGHT),
+        ("head q8_0", head(options(Method::Nearest, q8, 8)), EIGHT),
+        ("awq 3", options(AWQ, Tensors, 3), THREE),
         ("smooth 0.5", smooth(Alpha::Fixed(0.5), Activations::PerToken), EIGHT),
         ("smooth auto", smooth(Alpha::Auto, Activations::PerToken), EIGHT),
         ("smooth 0.5 per tensor", smooth(Alpha::Fixed(0.5), Activations::PerTensor), PER_TENSOR),

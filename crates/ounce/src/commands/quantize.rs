@@ -67,7 +67,7 @@ pub(crate) struct Arguments {
     /// Do not look for narrower ranges (awq)
     #[arg(long)]
     no_clip: bool,
-    /// Round to nearest, without error feedback (awq as published)
+    /// Round to nearest, without error feedback (awq)
     #[arg(long)]
     no_feedback: bool,
     /// Put the head into 8 bits too (compressed-tensors, gguf)
@@ -111,7 +111,7 @@ enum Inputs {
 enum Where {
     /// at the outputs of the scaled maps, from the moments of their inputs
     Linear,
-    /// at the output of the whole attention or feed-forward part, as the original does
+    /// at the output of the whole layer, run again for every candidate
     Block,
 }
 
