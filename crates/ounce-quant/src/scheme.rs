@@ -83,7 +83,7 @@ impl Scheme {
         }
     }
 
-    /// The largest group up to `wanted` that divides `cols` and is a multiple of 32, which every engine asks for; 64 for the width 576
+    /// The largest group up to `wanted` that divides `cols` and is a multiple of 32, which every engine asks for; 96 for the width 576
     /// of SmolLM2 where 128 is wanted.
     pub fn fitting_group(cols: usize, wanted: usize) -> Option<usize> {
         (1..=wanted / 32).rev().map(|n| n * 32).find(|group| cols.is_multiple_of(*group))
