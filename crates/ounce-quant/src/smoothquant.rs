@@ -40,13 +40,41 @@ pub fn scales(inputs: &[f32], weights: &[&[f32]], alpha: f32) -> Vec<f32> {
     inputs.iter().zip(&largest).map(scale).collect()
 }
 
+/// `[width]`: the maximum over the sample of `|x|` relative to the root mean square of its token. Where every token has a scale of its own,
+/// this is what competes within it; a few tokens with massive activations do not hide the others.
+pub fn relative_max(inputs: &Inputs) -> Vec<f32> {
+    let mut sizes = vec![0.0f32; inputs.width];
+    for_each_relative(inputs, |size, x| *size = size.max(x.abs()), &mut sizes);
+    sizes
+}
+
+/// `[width]`: the root of the mean over the sample of `x^2`, relative as in [`relative_max`].
+pub fn relative_mean(inputs: &Inputs) -> Vec<f32> {
+    let mut sizes = vec![0.0f32; inputs.width];
+    for_each_relative(inputs, |size, x| *size += x * x, &mut sizes);
+    let tokens = inputs.sample.rows().max(1) as f32;
+    sizes.iter_mut().for_each(|size| *size = (*size / tokens).sqrt());
+    sizes
+}
+
+fn for_each_relative(inputs: &Inputs, take: impl Fn(&mut f32, f32), sizes: &mut [f32]) {
+    for token in inputs.sample.as_f32().unwrap_or_default().chunks_exact(inputs.width) {
+        let mean = token.iter().map(|x| x * x).sum::<f32>() / inputs.width as f32;
+        if mean > 0.0 {
+            let inverse = 1.0 / mean.sqrt();
+            sizes.iter_mut().zip(token).for_each(|(size, x)| take(size, x * inverse));
+        }
+    }
+}
+
 /// The fixed scale of a whole tensor of inputs.
 pub fn tensor_scale(inputs: &Inputs) -> f32 {
     inputs.max_abs.iter().fold(0.0f32, |largest, &x| largest.max(x)).max(SMALLEST) / 127.0
 }
 
-/// Error of the outputs of linear maps in 8 bits: the sum over output channels of the mean squared error per token, on the sample of
-/// inputs, of all `weights` (each `[rows, width]`). Of weights and inputs scaled by `scales`, if given.
+/// Error of the outputs of linear maps in 8 bits: the mean over the sample of inputs of each token's `|y' - y|^2 / |y|^2`, summed over
+/// `weights` (each `[rows, width]`). Of weights and inputs scaled by `scales`, if given. Relative, because tokens have scales of their own and a
+/// few of them are thousands of times larger than the others.
 pub fn output_error(
     team: &mut Team<'_>,
     inputs: &Inputs,
@@ -87,8 +115,12 @@ pub fn output_error(
         let change = float_matrix(rows, width, change);
         let exact = product(team, x, &weights, tokens);
         let found = product(team, &rounded, &change, tokens);
-        let squares: f64 = exact.iter().zip(&found).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-        total += squares / tokens as f64;
+        let rows = rows.max(1);
+        let relative = exact.chunks_exact(rows).zip(found.chunks_exact(rows)).map(|(exact, found)| {
+            let (error, energy) = crate::loss::squares(exact, found);
+            if energy > 0.0 { error / energy } else { 0.0 }
+        });
+        total += relative.sum::<f64>() / tokens as f64;
     }
     total
 }

@@ -212,8 +212,10 @@ fn compress_layer(
             Some(_) if int8 => Some(smooth::error(team, &layer, &[id], None, options.activations)),
             Some(_) => stored_error(team, &layer, id, &weight),
         };
-        let relative = |error: Option<f64>, energy: f64| {
-            error.map(|error| if energy > 0.0 { error / energy } else { 0.0 })
+        let relative = |error: Option<f64>, energy: f64| match (error, int8) {
+            (Some(error), false) => Some(if energy > 0.0 { error / energy } else { 0.0 }),
+            // Relative already.
+            (error, _) => error,
         };
         let cols = layer.cols(id);
         linears.push(LinearReport {

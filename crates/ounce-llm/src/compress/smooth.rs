@@ -7,7 +7,7 @@ use super::report::ScaleReport;
 use super::{Activations, Alpha};
 use crate::decoder::LinearId;
 use ounce_kernels::Team;
-use ounce_quant::smoothquant;
+use ounce_quant::{Inputs, smoothquant};
 
 /// Strengths tried by the search.
 const ALPHAS: [f32; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
@@ -26,30 +26,38 @@ pub(super) fn smooth(
         }
         let ids: Vec<LinearId> = group.linears.clone();
         let Some(width) = ids.first().map(|&id| layer.cols(id)) else { continue };
-        let mut largest = vec![0.0f32; width];
-        for inputs in ids.iter().filter_map(|id| layer.inputs.get(&id.site())) {
-            largest.iter_mut().zip(&inputs.max_abs).for_each(|(largest, &x)| *largest = largest.max(x));
-        }
-        if let Some(ties) = &group.ties {
-            tie(&mut largest, ties);
-        }
         let weights: Vec<&[f32]> = ids.iter().chain(&group.passengers).map(|&id| layer.weights(id)).collect();
-        let scales = |alpha: f32| {
-            let mut scales = smoothquant::scales(&largest, &weights, alpha);
+        let scales = |sizes: &[f32], alpha: f32| {
+            let mut scales = smoothquant::scales(sizes, &weights, alpha);
             if let Some(ties) = &group.ties {
                 tie(&mut scales, ties);
             }
             scales
         };
+        let largest = sizes(layer, &ids, width, |inputs| inputs.max_abs.clone());
         let mut loss =
             |team: &mut Team<'_>, scales: Option<&[f32]>| error(team, layer, &ids, scales, activations);
         let found = match alpha {
-            Alpha::Auto => smoothquant::search(team, width, &ALPHAS, &scales, &mut loss),
             Alpha::Fixed(alpha) => {
-                let scales = scales(alpha);
+                let scales = scales(&largest, alpha);
                 let error = loss(team, Some(&scales));
                 let naive_error = loss(team, None);
                 smoothquant::Found { alpha: Some(alpha), scales, error, naive_error }
+            }
+            Alpha::Auto => {
+                // With a scale per token only the sizes within a token matter.
+                let relative = sizes(layer, &ids, width, smoothquant::relative_max);
+                let spread = sizes(layer, &ids, width, smoothquant::relative_mean);
+                let mut best: Option<smoothquant::Found> = None;
+                for sizes in [&largest, &relative, &spread] {
+                    let found =
+                        smoothquant::search(team, width, &ALPHAS, &|alpha| scales(sizes, alpha), &mut loss);
+                    if best.as_ref().is_none_or(|best| found.error < best.error) {
+                        best = Some(found);
+                    }
+                }
+                let Some(best) = best else { continue };
+                best
             }
         };
         reports.push(ScaleReport {
@@ -65,6 +73,20 @@ pub(super) fn smooth(
         }
     }
     reports
+}
+
+/// The sizes `[width]` of the inputs of maps, the largest where they differ.
+fn sizes(
+    layer: &WorkingLayer<'_>,
+    ids: &[LinearId],
+    width: usize,
+    of: impl Fn(&Inputs) -> Vec<f32>,
+) -> Vec<f32> {
+    let mut largest = vec![0.0f32; width];
+    for inputs in ids.iter().filter_map(|id| layer.inputs.get(&id.site())) {
+        largest.iter_mut().zip(of(inputs)).for_each(|(largest, x)| *largest = largest.max(x));
+    }
+    largest
 }
 
 /// Gives columns that share a number the largest of their values.

@@ -236,7 +236,9 @@ impl Arguments {
             Some(Format::Autoawq) => Target::AutoAwq,
             Some(Format::CompressedTensors) => Target::CompressedTensors,
             None if gguf => Target::Gguf(self.ggml_type),
-            None if bits == 4 && !self.symmetric && self.head.is_none() => Target::AutoAwq,
+            None if bits == 4 && !self.symmetric && !int8 && !smooth && self.head.is_none() => {
+                Target::AutoAwq
+            }
             None => Target::CompressedTensors,
         };
         let group = match self.group {
