@@ -10,7 +10,7 @@ use ounce_kernels::Team;
 use ounce_quant::awq::{self, Candidate, Clipping, Scaled, Search};
 use ounce_quant::feedback::Feedback;
 use ounce_quant::loss::output_error;
-use ounce_quant::{Inputs, Nearest, QuantizedMatrix, Rounding as _, SchemeError};
+use ounce_quant::{Inputs, Nearest, QuantizedMatrix, SchemeError};
 
 /// Finds and applies the scales of all groups of a layer.
 ///
@@ -132,11 +132,6 @@ pub(super) fn nearest_error(
     id: LinearId,
     rounder: &Rounder,
 ) -> Option<f64> {
-    let inputs = layer.inputs.get(&id.site())?;
-    let (weights, cols) = (layer.weights(id), layer.cols(id));
-    Some(output_error(team, inputs, weights.len() / cols, |row, out| {
-        let weights = &weights[row * cols..][..cols];
-        rounder.round_row(weights, out);
-        out.iter_mut().zip(weights).for_each(|(out, w)| *out -= w);
-    }))
+    let linear = Scaled { weights: layer.weights(id), inputs: layer.inputs.get(&id.site())? };
+    Some(awq::scaled_error(team, linear, rounder, None))
 }

@@ -1,6 +1,6 @@
 //! The statistics of the inputs of a layer's maps.
 
-use super::{CompressError, CompressOptions, Method};
+use super::{Activations, CompressError, CompressOptions};
 use crate::config::Config;
 use crate::decoder::{Layer, LinearId, Site, Tap};
 use ounce_kernels::{Matrix, Team};
@@ -65,11 +65,12 @@ fn keep(config: &Config, site: Site, width: usize, options: &CompressOptions, to
         }
         _ => (1, tokens),
     };
-    let smooth = matches!(options.method, Method::SmoothQuant { .. });
+    // The error of rounded inputs cannot be had from their moments.
+    let int8 = options.activations != Activations::Float;
     let fits = experts.saturating_mul(width * width * 4) <= MOST_GRAM_BYTES || experts == 1;
     Keep {
-        gram_rows: if smooth || !fits { 0 } else { options.gram_tokens.max(2 * width).min(expected_rows) },
-        sample_rows: if smooth || !fits { SAMPLE } else { 0 },
+        gram_rows: if int8 || !fits { 0 } else { options.gram_tokens.max(2 * width).min(expected_rows) },
+        sample_rows: if int8 || !fits { SAMPLE } else { 0 },
         expected_rows,
     }
 }
