@@ -48,6 +48,9 @@ pub struct Inputs {
 /// Rows that are added to a Gram matrix at a time.
 const PENDING_ROWS: usize = 1024;
 
+/// Rows of a batch that are worth a sum of their own.
+const WHOLE_ROWS: usize = 256;
+
 impl InputObserver {
     /// An observer of rows of `width` features.
     pub fn new(width: usize, keep: Keep) -> Self {
@@ -87,6 +90,13 @@ impl InputObserver {
             }
             sum_abs.iter_mut().zip(&batch).for_each(|(sum, x)| *sum += f64::from(*x));
         });
+        // A large batch of which every row counts goes in as it lies.
+        let whole =
+            n >= WHOLE_ROWS && self.keep.gram_rows > 0 && self.keep.gram_rows >= self.keep.expected_rows;
+        if whole {
+            ops::gram(team, x, self.width, &mut self.gram);
+            self.gram_rows += n;
+        }
         for (row, x) in x.chunks_exact(self.width).enumerate() {
             let index = self.rows + row;
             if chosen(index, self.keep.sample_rows, self.keep.expected_rows)
@@ -94,7 +104,7 @@ impl InputObserver {
             {
                 self.sample.extend_from_slice(x);
             }
-            if chosen(index, self.keep.gram_rows, self.keep.expected_rows) {
+            if !whole && chosen(index, self.keep.gram_rows, self.keep.expected_rows) {
                 self.pending.extend_from_slice(x);
                 self.gram_rows += 1;
                 if self.pending.len() == PENDING_ROWS * self.width {

@@ -38,6 +38,20 @@ pub fn output_error(
     errors.iter().sum::<f64>().max(0.0)
 }
 
+/// As [`output_error`], of weights `[rows, width]` in whose place others stand: `stored(row, out)` writes a row of those.
+pub fn error_of(
+    team: &mut Team<'_>,
+    inputs: &Inputs,
+    weights: &[f32],
+    stored: impl Fn(usize, &mut [f32]) + Sync,
+) -> f64 {
+    let width = inputs.width;
+    output_error(team, inputs, weights.len() / width.max(1), |row, out| {
+        stored(row, out);
+        out.iter_mut().zip(&weights[row * width..]).for_each(|(out, w)| *out -= w);
+    })
+}
+
 /// The mean squared error of every output channel over the sample of inputs.
 fn sampled_errors(
     team: &mut Team<'_>,

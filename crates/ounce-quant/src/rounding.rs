@@ -7,6 +7,14 @@ pub trait Rounding: Sync {
     /// Writes to `out` what a reader will find where the row `weights` was stored; both `[cols]`. Nothing of it may depend on other
     /// rows.
     fn round_row(&self, weights: &[f32], out: &mut [f32]);
+
+    /// As [`round_row`](Self::round_row), of the row multiplied with `scales [cols]`, if any, which are taken out of the result again.
+    fn round_scaled_row(&self, weights: &[f32], scales: Option<&[f32]>, out: &mut [f32]) {
+        let Some(scales) = scales else { return self.round_row(weights, out) };
+        let scaled: Vec<f32> = weights.iter().zip(scales).map(|(w, s)| w * s).collect();
+        self.round_row(&scaled, out);
+        out.iter_mut().zip(scales).for_each(|(w, s)| *w /= s);
+    }
 }
 
 /// Rounding to nearest, with scales by the extremes of each group.

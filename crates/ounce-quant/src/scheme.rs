@@ -48,7 +48,7 @@ pub enum SchemeError {
 }
 
 fn fitting(cols: usize, group: usize) -> String {
-    match Scheme::fitting_group(cols, group) {
+    match Scheme::fitting_group(&[cols], group) {
         Some(fits) => format!("{fits} would"),
         None => "use one group per row".to_owned(),
     }
@@ -83,10 +83,11 @@ impl Scheme {
         }
     }
 
-    /// The largest group up to `wanted` that divides `cols` and is a multiple of 32, which every engine asks for; 96 for the width 576
-    /// of SmolLM2 where 128 is wanted.
-    pub fn fitting_group(cols: usize, wanted: usize) -> Option<usize> {
-        (1..=wanted / 32).rev().map(|n| n * 32).find(|group| cols.is_multiple_of(*group))
+    /// The largest group up to `wanted` that divides all `widths` and is a multiple of 32, which every engine asks for; 96 for the width
+    /// 576 of SmolLM2 where 128 is wanted.
+    pub fn fitting_group(widths: &[usize], wanted: usize) -> Option<usize> {
+        let divides = |group: &usize| widths.iter().all(|width| width.is_multiple_of(*group));
+        (1..=wanted / 32).rev().map(|n| n * 32).find(divides)
     }
 
     /// The largest quant.

@@ -162,12 +162,15 @@ pub fn attention(team: &mut Team<'_>, a: &Attention<'_>, out: &mut [f32]) {
     assert!(a.q.len() == n * row && out.len() == a.q.len());
     assert!(a.start + n <= a.cache.capacity && a.heads.is_multiple_of(a.cache.kv_heads));
     let out = SharedMut::new(out);
-    if n < TILE_ROWS {
+    if n < FEW_QUERIES {
         for_single_queries(team, a, n, &out);
     } else {
         for_blocks(team, a, n, &out);
     }
 }
+
+/// With fewer queries than this, each is taken by itself.
+const FEW_QUERIES: usize = 6;
 
 /// The first position that a query at `position` sees.
 fn first_seen(a: &Attention<'_>, position: usize) -> usize {

@@ -146,7 +146,19 @@ mod tests {
 
     #[test]
     fn sums_of_products_of_columns_on_odd_shapes() {
-        for (n, d) in [(1, 1), (3, 16), (300, 17), (517, 50), (256, 96)] {
+        for (n, d) in [
+            (1, 1),
+            (9, 7),
+            (9, 8),
+            (9, 9),
+            (9, 10),
+            (9, 11),
+            (9, 12),
+            (3, 16),
+            (300, 17),
+            (517, 50),
+            (256, 96),
+        ] {
             let x: Vec<f32> = (0..n * d).map(|i| ((i * 7919) % 251) as f32 / 50.0 - 2.0).collect();
             let expected = |i: usize, j: usize| -> f64 {
                 x.chunks_exact(d).map(|row| f64::from(row[i]) * f64::from(row[j])).sum()

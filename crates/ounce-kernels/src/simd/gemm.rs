@@ -4,8 +4,10 @@ use super::Simd;
 
 /// Columns of a panel.
 pub(crate) const PANEL: usize = 16;
-/// The most rows of one tile.
-pub(crate) const TILE_ROWS: usize = 6;
+/// The most rows of one tile: as many sums as 32 vectors of 16 floats hold beside the panel. Narrower vectors take half of them at a time.
+pub(crate) const TILE_ROWS: usize = 12;
+/// The most rows of one tile whose sums fit into the registers where a row takes several vectors.
+const NARROW_ROWS: usize = TILE_ROWS / 2;
 
 /// One tile: `out[r][c] (+)= sum_k x[r][k] * panel[k][c]` for `rows` (at most [`TILE_ROWS`]) rows and [`PANEL`] columns.
 pub(crate) struct Tile<'a> {
@@ -38,18 +40,23 @@ fn tile<S: Simd, const R: usize, const V: usize>(s: S, t: &mut Tile<'_>) {
                 }
             }
         }
-        let (x, panel) = (t.x.as_ptr(), t.panel.as_ptr());
+        let mut panel = t.panel.as_ptr();
+        let mut x = [t.x.as_ptr(); R];
+        for (r, x) in x.iter_mut().enumerate() {
+            *x = x.add(r * t.x_stride);
+        }
         for k in 0..t.depth {
             let mut columns = [s.splat(0.0); V];
             for (v, column) in columns.iter_mut().enumerate() {
-                *column = s.load(panel.add(k * t.panel_stride + v * S::LANES));
+                *column = s.load(panel.add(v * S::LANES));
             }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let x = s.splat(*x.add(r * t.x_stride + k));
+            for (x, sums) in x.iter().zip(&mut sums) {
+                let x = s.splat(*x.add(k));
                 for v in 0..V {
                     sums[v] = s.mul_add(columns[v], x, sums[v]);
                 }
             }
+            panel = panel.wrapping_add(t.panel_stride);
         }
         for (r, sums) in sums.iter().enumerate() {
             for (v, &sum) in sums.iter().enumerate() {
@@ -59,6 +66,7 @@ fn tile<S: Simd, const R: usize, const V: usize>(s: S, t: &mut Tile<'_>) {
     }
 }
 
+/// As [`tile`], with the number of rows as it comes.
 #[inline(always)]
 fn tile_rows<S: Simd, const V: usize>(s: S, t: &mut Tile<'_>) {
     match t.rows {
@@ -67,7 +75,21 @@ fn tile_rows<S: Simd, const V: usize>(s: S, t: &mut Tile<'_>) {
         3 => tile::<S, 3, V>(s, t),
         4 => tile::<S, 4, V>(s, t),
         5 => tile::<S, 5, V>(s, t),
-        _ => tile::<S, 6, V>(s, t),
+        _ => tile::<S, NARROW_ROWS, V>(s, t),
+    }
+}
+
+/// As [`tile_rows`], with one vector to a row.
+#[inline(always)]
+fn tall_rows<S: Simd>(s: S, t: &mut Tile<'_>) {
+    match t.rows {
+        ..=NARROW_ROWS => tile_rows::<S, 1>(s, t),
+        7 => tile::<S, 7, 1>(s, t),
+        8 => tile::<S, 8, 1>(s, t),
+        9 => tile::<S, 9, 1>(s, t),
+        10 => tile::<S, 10, 1>(s, t),
+        11 => tile::<S, 11, 1>(s, t),
+        _ => tile::<S, TILE_ROWS, 1>(s, t),
     }
 }
 
@@ -78,9 +100,25 @@ pub(crate) fn gemm_tile<S: Simd>(s: S, mut t: Tile<'_>) {
     assert!(t.depth == 0 || (t.depth - 1) * t.panel_stride + PANEL <= t.panel.len());
     assert!((t.rows - 1) * t.x_stride + t.depth <= t.x.len());
     assert!((t.rows - 1) * t.out_stride + PANEL <= t.out.len());
+    if S::LANES == PANEL {
+        return tall_rows(s, &mut t);
+    }
+    let (first, rest) = (t.rows.min(NARROW_ROWS), t.rows.saturating_sub(NARROW_ROWS));
+    let (x, x_stride, out_stride) = (t.x, t.x_stride, t.out_stride);
+    t.rows = first;
+    narrow_rows(s, &mut t);
+    if rest > 0 {
+        t.rows = rest;
+        t.x = &x[NARROW_ROWS * x_stride..];
+        t.out = &mut t.out[NARROW_ROWS * out_stride..];
+        narrow_rows(s, &mut t);
+    }
+}
+
+#[inline(always)]
+fn narrow_rows<S: Simd>(s: S, t: &mut Tile<'_>) {
     match S::LANES {
-        4 => tile_rows::<S, 4>(s, &mut t),
-        8 => tile_rows::<S, 2>(s, &mut t),
-        _ => tile_rows::<S, 1>(s, &mut t),
+        4 => tile_rows::<S, 4>(s, t),
+        _ => tile_rows::<S, 2>(s, t),
     }
 }

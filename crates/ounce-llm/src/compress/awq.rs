@@ -9,7 +9,7 @@ use crate::decoder::LinearId;
 use ounce_kernels::Team;
 use ounce_quant::awq::{self, Candidate, Clipping, Scaled, Search};
 use ounce_quant::feedback::Feedback;
-use ounce_quant::loss::output_error;
+use ounce_quant::loss::error_of;
 use ounce_quant::{Inputs, Nearest, QuantizedMatrix, SchemeError};
 
 /// Finds and applies the scales of all groups of a layer.
@@ -119,10 +119,7 @@ pub(super) fn quantize(
 }
 
 fn error(team: &mut Team<'_>, inputs: &Inputs, weights: &[f32], matrix: &QuantizedMatrix) -> f64 {
-    output_error(team, inputs, matrix.rows, |row, out| {
-        matrix.dequantize_row(row, out);
-        out.iter_mut().zip(&weights[row * matrix.cols..]).for_each(|(out, w)| *out -= w);
-    })
+    error_of(team, inputs, weights, |row, out| matrix.dequantize_row(row, out))
 }
 
 /// The error of the outputs of a map whose weights are rounded to nearest.

@@ -73,14 +73,7 @@ fn rounded(team: &mut Team<'_>, weight: &Matrix, rounder: &Rounder, scales: Opti
     let mut values = vec![0.0f32; from.len()];
     team.for_each_chunk_mut(&mut values, cols, |row, out| {
         let from = &from[row * cols..][..cols];
-        match scales {
-            None => rounder.round_row(from, out),
-            Some(scales) => {
-                let scaled: Vec<f32> = from.iter().zip(scales).map(|(w, s)| w * s).collect();
-                rounder.round_row(&scaled, out);
-                out.iter_mut().zip(scales).for_each(|(w, s)| *w /= s);
-            }
-        }
+        rounder.round_scaled_row(from, scales, out);
     });
     ounce_quant::inputs::float_matrix(rows, cols, values)
 }

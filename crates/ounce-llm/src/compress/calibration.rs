@@ -79,13 +79,9 @@ impl Calibration {
         layer: &Layer,
         x: &[f32],
     ) -> Vec<f32> {
-        let place = Place { kind: config.layers[index], start: 0, tokens: self.length };
-        let sequence = self.length * config.hidden;
-        let mut out = Vec::with_capacity(x.len());
-        for x in x.chunks_exact(sequence) {
-            self.scratch.x[..sequence].copy_from_slice(x);
-            run_layer(team, config, layer, place, &mut self.cache, &mut self.scratch, None);
-            out.extend_from_slice(&self.scratch.x[..sequence]);
+        let mut out = x.to_vec();
+        for x in out.chunks_exact_mut(self.length * config.hidden) {
+            sequence(team, config, index, layer, x, &mut self.cache, &mut self.scratch, None);
         }
         out
     }
@@ -100,15 +96,30 @@ impl Calibration {
         mut taps: Taps<'_, '_>,
         each: &mut dyn FnMut(f64) -> Result<(), CompressError>,
     ) -> Result<(), CompressError> {
-        let place = Place { kind: config.layers[index], start: 0, tokens: self.length };
-        let sequence = self.length * config.hidden;
-        let count = self.x.len() / sequence;
-        for (number, x) in self.x.chunks_exact_mut(sequence).enumerate() {
-            self.scratch.x[..sequence].copy_from_slice(x);
-            run_layer(team, config, layer, place, &mut self.cache, &mut self.scratch, taps.as_deref_mut());
-            x.copy_from_slice(&self.scratch.x[..sequence]);
+        let length = self.length * config.hidden;
+        let count = self.x.len() / length;
+        for (number, x) in self.x.chunks_exact_mut(length).enumerate() {
+            sequence(team, config, index, layer, x, &mut self.cache, &mut self.scratch, taps.as_deref_mut());
             each((number + 1) as f64 / count as f64)?;
         }
         Ok(())
     }
+}
+
+/// One sequence through a layer, in place.
+#[expect(clippy::too_many_arguments, reason = "the parts of a calibration, which are borrowed one by one")]
+fn sequence(
+    team: &mut Team<'_>,
+    config: &Config,
+    index: usize,
+    layer: &Layer,
+    x: &mut [f32],
+    cache: &mut KvLayer,
+    scratch: &mut Scratch,
+    taps: Taps<'_, '_>,
+) {
+    let place = Place { kind: config.layers[index], start: 0, tokens: x.len() / config.hidden };
+    scratch.x[..x.len()].copy_from_slice(x);
+    run_layer(team, config, layer, place, cache, scratch, taps);
+    x.copy_from_slice(&scratch.x[..x.len()]);
 }

@@ -18,7 +18,7 @@ use ounce_formats::ggml::GgmlType;
 use ounce_kernels::{Team, ThreadPool};
 use ounce_quant::Rounding as _;
 use ounce_quant::feedback::Feedback;
-use ounce_quant::loss::{output_energy, output_error};
+use ounce_quant::loss::{error_of, output_energy};
 use ounce_quant::smoothquant::tensor_scale;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -119,9 +119,12 @@ pub(crate) fn layers(
                     ControlFlow::Break(()) => Err(CompressError::Stopped),
                 }
             };
-            let mut quiet = |_| ();
-            let mut loader = WeightLoader::new(checkpoint, team, &mut quiet).in_f32();
-            let layer = decoder::load_layer(config, names, &mut loader, index)?;
+            let load = |team: &mut Team<'_>| {
+                let mut quiet = |_| ();
+                let mut loader = WeightLoader::new(checkpoint, team, &mut quiet).in_f32();
+                decoder::load_layer(config, names, &mut loader, index)
+            };
+            let layer = load(team)?;
             let inspects = matches!(options.method, Method::Awq { inspect: Inspect::Block, .. });
             let mut before = None;
             let mut inputs = BTreeMap::new();
@@ -137,9 +140,7 @@ pub(crate) fn layers(
             tell(Phase::Search, if calibration.is_some() { CALIBRATE } else { 0.0 })?;
             let blocks = match (&mut calibration, before) {
                 (Some(calibration), Some(x)) => {
-                    let mut quiet = |_| ();
-                    let mut loader = WeightLoader::new(checkpoint, team, &mut quiet).in_f32();
-                    let layer = decoder::load_layer(config, names, &mut loader, index)?;
+                    let layer = load(team)?;
                     Some(BlockLoss::new(team, config, index, layer, calibration, x))
                 }
                 _ => None,
@@ -180,7 +181,7 @@ fn compress_layer(
             true if int8 => Some(smooth::error(team, &layer, &[id], None, options.activations)),
             true => awq::nearest_error(team, &layer, id, &rounder),
         };
-        let energy = energy(team, &layer, id);
+        let energy = energy(team, &layer, id, int8);
         before.insert(id, (error, energy, weight_error(team, &layer, id, &rounder)));
     }
     let scales = match options.method {
@@ -197,7 +198,7 @@ fn compress_layer(
     for id in ids {
         let (error_before, energy_before, weight_error_before) = before[&id];
         // Rows that a scale was folded into have other outputs now.
-        let energy_after = energy(team, &layer, id);
+        let energy_after = energy(team, &layer, id, int8);
         if feedback.as_ref().is_none_or(|(site, _)| *site != id.site()) {
             // One decomposition serves the maps of a site, which follow one another.
             feedback = None;
@@ -287,9 +288,10 @@ fn blocks(
     }
 }
 
-/// The mean squared output of a map; 0 without calibration.
-fn energy(team: &mut Team<'_>, layer: &WorkingLayer<'_>, id: LinearId) -> f64 {
-    layer.inputs.get(&id.site()).map_or(0.0, |inputs| output_energy(team, inputs, layer.weights(id)))
+/// The mean squared output of a map; 0 without calibration, and for 8-bit inputs, whose errors are relative already.
+fn energy(team: &mut Team<'_>, layer: &WorkingLayer<'_>, id: LinearId, int8: bool) -> f64 {
+    let inputs = layer.inputs.get(&id.site()).filter(|_| !int8);
+    inputs.map_or(0.0, |inputs| output_energy(team, inputs, layer.weights(id)))
 }
 
 /// The error of the outputs of a map as it is stored.
@@ -300,12 +302,7 @@ fn stored_error(
     weight: &CompressedWeight,
 ) -> Option<f64> {
     let inputs = layer.inputs.get(&id.site())?;
-    let (weights, cols) = (layer.weights(id), layer.cols(id));
-    Some(output_error(team, inputs, weights.len() / cols, |row, out| {
-        let weights = &weights[row * cols..][..cols];
-        weight.dequantize_row(row, out);
-        out.iter_mut().zip(weights).for_each(|(out, w)| *out -= w);
-    }))
+    Some(error_of(team, inputs, layer.weights(id), |row, out| weight.dequantize_row(row, out)))
 }
 
 /// `|w' - w|^2 / |w|^2` for weights rounded to nearest.

@@ -65,7 +65,7 @@ impl Plan {
         let widths = [config.hidden, config.q_width(), config.feed_forward];
         let group = match options.group {
             None => None,
-            Some(wanted) => match fitting_group(&widths, wanted) {
+            Some(wanted) => match Scheme::fitting_group(&widths, wanted) {
                 Some(group) => Some(group),
                 None => {
                     return Err(CompressError::Options(format!(
@@ -134,14 +134,6 @@ impl Plan {
             }
         }
     }
-}
-
-/// The largest multiple of 32 up to `wanted` that divides all widths.
-fn fitting_group(widths: &[usize], wanted: usize) -> Option<usize> {
-    (1..=wanted / 32)
-        .rev()
-        .map(|n| n * 32)
-        .find(|group| widths.iter().all(|width| width.is_multiple_of(*group)))
 }
 
 impl Rounding for Rounder {

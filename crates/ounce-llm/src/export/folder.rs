@@ -211,7 +211,7 @@ impl<'a> FolderExport<'a> {
         let [rows, cols] = tensor.shape[..] else {
             return Err(unfit(&tensor.name, "a matrix", format!("shape {:?}", tensor.shape)));
         };
-        let group = Scheme::fitting_group(cols, HEAD_GROUP);
+        let group = Scheme::fitting_group(&[cols], HEAD_GROUP);
         let granularity = group.map_or(Granularity::Channel, Granularity::Group);
         let scheme = Scheme { bits: 8, symmetric: true, granularity };
         let (mut quants, mut scales, mut rest) = (Vec::with_capacity(rows * cols), Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
 //! The search for the scale of each input channel.
 
 use crate::inputs::Inputs;
-use crate::loss::output_error;
+use crate::loss::error_of;
 use crate::rounding::Rounding;
 use ounce_kernels::Team;
 
@@ -126,22 +126,9 @@ pub fn scaled_error(
     rounding: &dyn Rounding,
     scales: Option<&[f32]>,
 ) -> f64 {
-    let width = linear.inputs.width;
-    output_error(team, linear.inputs, linear.weights.len() / width, |row, out| {
-        let weights = &linear.weights[row * width..][..width];
-        match scales {
-            None => {
-                rounding.round_row(weights, out);
-                out.iter_mut().zip(weights).for_each(|(out, w)| *out -= w);
-            }
-            Some(scales) => {
-                let scaled: Vec<f32> = weights.iter().zip(scales).map(|(w, s)| w * s).collect();
-                rounding.round_row(&scaled, out);
-                for ((out, w), s) in out.iter_mut().zip(weights).zip(scales) {
-                    *out = *out / s - w;
-                }
-            }
-        }
+    let Scaled { weights, inputs } = linear;
+    error_of(team, inputs, weights, |row, out| {
+        rounding.round_scaled_row(&weights[row * inputs.width..][..inputs.width], scales, out);
     })
 }
 
