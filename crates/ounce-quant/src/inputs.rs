@@ -7,7 +7,8 @@ use ounce_kernels::{Matrix, Team, ops};
 pub struct Keep {
     /// Rows (tokens) that go into the Gram matrix, about; spread evenly over those expected. 0: no Gram matrix.
     pub gram_rows: usize,
-    /// Rows that are kept as they are, at most; spread likewise.
+    /// Rows that are kept as they are, at most. Up to a quarter of them are the first of their batches, the others spread evenly: the first
+    /// token of a text is like no other, with activations thousands of times larger, and attention everywhere leans on it.
     pub sample_rows: usize,
     /// Rows that will be observed in all, about.
     pub expected_rows: usize,
@@ -24,6 +25,8 @@ pub struct InputObserver {
     gram: Vec<f32>,
     gram_rows: usize,
     sample: Vec<f32>,
+    /// Batches whose first row is in the sample.
+    firsts: usize,
     /// Rows for the Gram matrix that wait until a block is full.
     pending: Vec<f32>,
 }
@@ -63,6 +66,7 @@ impl InputObserver {
             gram: if keep.gram_rows > 0 { vec![0.0; width * width] } else { Vec::new() },
             gram_rows: 0,
             sample: Vec::new(),
+            firsts: 0,
             pending: Vec::new(),
         }
     }
@@ -99,7 +103,12 @@ impl InputObserver {
         }
         for (row, x) in x.chunks_exact(self.width).enumerate() {
             let index = self.rows + row;
-            if chosen(index, self.keep.sample_rows, self.keep.expected_rows)
+            let all = self.keep.sample_rows >= self.keep.expected_rows;
+            let firsts = if all { 0 } else { self.keep.sample_rows / 4 };
+            let first = row == 0 && self.firsts < firsts;
+            self.firsts += usize::from(first);
+            let spread = self.keep.sample_rows - firsts;
+            if (first || chosen(index, spread, self.keep.expected_rows))
                 && self.sample.len() < self.keep.sample_rows * self.width
             {
                 self.sample.extend_from_slice(x);

@@ -182,6 +182,41 @@ fn searches_report_true_errors_and_are_never_worse_than_rounding() {
 }
 
 #[test]
+fn refined_scales_put_less_noise_into_outputs_and_keep_ties() {
+    // Weights large where inputs are small and the other way round, so that no power of the inputs alone fits.
+    let (tokens, width) = (120, 50);
+    let x: Vec<f32> = activations(tokens, width)
+        .chunks_exact(width)
+        .flat_map(|x| {
+            x.iter().enumerate().map(|(i, x)| x * [1.0, 30.0, 0.2, 4.0, 1.0][i % 5]).collect::<Vec<_>>()
+        })
+        .collect();
+    let map: Vec<f32> = weights(24, width, 5)
+        .chunks_exact(width)
+        .flat_map(|w| {
+            w.iter().enumerate().map(|(i, w)| w * [1.0, 0.5, 20.0, 1.0, 0.1][i % 5]).collect::<Vec<_>>()
+        })
+        .collect();
+    ThreadPool::new(2).region(|team| {
+        let inputs = observe(team, &x, width, false);
+        let error = |team: &mut _, scales: &[f32]| {
+            let share = smoothquant::WEIGHT_SHARE;
+            smoothquant::output_error(team, &inputs, &[&map], Some(scales), Activations::PerToken, share)
+        };
+        let start = smoothquant::scales(&inputs.max_abs, &[&map], 0.5);
+        let maps = [smoothquant::Map { inputs: &inputs, weights: &map }];
+        let free = smoothquant::refine(team, &maps, None, &start);
+        let (before, after) = (error(team, &start), error(team, &free));
+        assert!(after < 0.9 * before, "{before} {after}");
+
+        let ties: Vec<usize> = (0..width).map(|column| column / 2).collect();
+        let tied = smoothquant::refine(team, &maps, Some(&ties), &vec![1.0; width]);
+        assert!(tied.chunks(2).all(|pair| pair[0] == pair[1]));
+        assert!(error(team, &tied) < error(team, &vec![1.0; width]));
+    });
+}
+
+#[test]
 fn migration_is_never_worse_than_none() {
     let (tokens, width) = (60, 48);
     let x = activations(tokens, width);
@@ -191,7 +226,7 @@ fn migration_is_never_worse_than_none() {
             let inputs = observe(team, &x, width, false);
             let scales = |alpha: f32| smoothquant::scales(&inputs.max_abs, &[&map], alpha);
             let found = smoothquant::search(team, width, &[0.3, 0.5, 0.7], &scales, &mut |team, scales| {
-                smoothquant::output_error(team, &inputs, &[&map], scales, activations)
+                smoothquant::output_error(team, &inputs, &[&map], scales, activations, 1.0)
             });
             // Inputs that differ by e^6 are what the method is for.
             assert!(found.alpha.is_some() && found.error < 0.5 * found.naive_error, "{found:?}");

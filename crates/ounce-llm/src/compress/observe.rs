@@ -69,7 +69,11 @@ fn keep(config: &Config, site: Site, width: usize, options: &CompressOptions, to
     let int8 = options.activations != Activations::Float;
     let fits = experts.saturating_mul(width * width * 4) <= MOST_GRAM_BYTES || experts == 1;
     Keep {
-        gram_rows: if int8 || !fits { 0 } else { options.gram_tokens.max(2 * width).min(expected_rows) },
+        gram_rows: if (int8 && !options.feeds_back()) || !fits {
+            0
+        } else {
+            options.gram_tokens.max(2 * width).min(expected_rows)
+        },
         sample_rows: if int8 || !fits { SAMPLE } else { 0 },
         expected_rows,
     }

@@ -90,6 +90,18 @@ pub struct CompressOptions {
     pub gram_tokens: usize,
 }
 
+impl CompressOptions {
+    /// Whether rounding errors are carried into the columns that are yet to be rounded. SmoothQuant does so where it searches; with a fixed
+    /// strength it is as published.
+    pub(crate) fn feeds_back(&self) -> bool {
+        match self.method {
+            Method::Nearest | Method::SmoothQuant { alpha: Alpha::Fixed(_) } => false,
+            Method::SmoothQuant { alpha: Alpha::Auto } => true,
+            Method::Awq { feedback, .. } => feedback,
+        }
+    }
+}
+
 impl Default for CompressOptions {
     fn default() -> Self {
         Self {

@@ -178,7 +178,7 @@ fn compress_layer(
         let rounder = plan.rounder(layer.cols(id));
         let error = match layer.inputs.contains_key(&id.site()) {
             false => None,
-            true if int8 => Some(smooth::error(team, &layer, &[id], None, options.activations)),
+            true if int8 => Some(smooth::error(team, &layer, id, options.activations)),
             true => awq::nearest_error(team, &layer, id, &rounder),
         };
         let energy = energy(team, &layer, id, int8);
@@ -190,8 +190,7 @@ fn compress_layer(
         Method::SmoothQuant { alpha } => smooth::smooth(team, &mut layer, alpha, options.activations),
     };
     tell(Phase::Round)?;
-    let feeds =
-        matches!(options.method, Method::Awq { feedback: true, .. }) && matches!(plan, Plan::Groups { .. });
+    let feeds = options.feeds_back() && matches!(plan, Plan::Groups { .. });
     let mut feedback = None;
     let mut compressed = BTreeMap::new();
     let mut linears = Vec::new();
@@ -210,7 +209,7 @@ fn compress_layer(
         let (weight, clipped) = store(team, &layer, id, plan, options, feedback)?;
         let error_after = match layer.inputs.get(&id.site()) {
             None => None,
-            Some(_) if int8 => Some(smooth::error(team, &layer, &[id], None, options.activations)),
+            Some(_) if int8 => Some(smooth::error(team, &layer, id, options.activations)),
             Some(_) => stored_error(team, &layer, id, &weight),
         };
         let relative = |error: Option<f64>, energy: f64| match (error, int8) {

@@ -1,13 +1,14 @@
 //! SmoothQuant on a layer.
 
 use super::awq::names;
-use super::groups::scaling_groups;
+use super::groups::{ScalingGroup, scaling_groups};
 use super::layer::WorkingLayer;
 use super::report::ScaleReport;
 use super::{Activations, Alpha};
 use crate::decoder::LinearId;
 use ounce_kernels::Team;
-use ounce_quant::{Inputs, smoothquant};
+use ounce_quant::Inputs;
+use ounce_quant::smoothquant::{self, Map};
 
 /// Strengths tried by the search.
 const ALPHAS: [f32; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
@@ -35,14 +36,16 @@ pub(super) fn smooth(
             scales
         };
         let largest = sizes(layer, &ids, width, |inputs| inputs.max_abs.clone());
-        let mut loss =
-            |team: &mut Team<'_>, scales: Option<&[f32]>| error(team, layer, &ids, scales, activations);
+        let share = if alpha == Alpha::Auto { smoothquant::WEIGHT_SHARE } else { 1.0 };
+        let mut loss = |team: &mut Team<'_>, scales: Option<&[f32]>| {
+            errors(team, layer, &ids, scales, activations, share)
+        };
         let found = match alpha {
             Alpha::Fixed(alpha) => {
                 let scales = scales(&largest, alpha);
                 let error = loss(team, Some(&scales));
                 let naive_error = loss(team, None);
-                smoothquant::Found { alpha: Some(alpha), scales, error, naive_error }
+                smoothquant::Found { alpha: Some(alpha), refined: false, scales, error, naive_error }
             }
             Alpha::Auto => {
                 // With a scale per token only the sizes within a token matter.
@@ -56,19 +59,26 @@ pub(super) fn smooth(
                         best = Some(found);
                     }
                 }
-                let Some(best) = best else { continue };
+                let Some(mut best) = best else { continue };
+                if activations == Activations::PerToken {
+                    refine(team, layer, &group, &mut best, &mut loss);
+                }
                 best
             }
         };
         reports.push(ScaleReport {
             linears: names(&group),
             folded_into: group.fold.name(),
-            kind: if found.alpha.is_some() { "alpha" } else { "identity" },
+            kind: match (found.refined, found.alpha) {
+                (true, _) => "refined",
+                (false, Some(_)) => "alpha",
+                (false, None) => "identity",
+            },
             ratio: found.alpha,
             error_before: found.naive_error,
             error_after: found.error,
         });
-        if found.alpha.is_some() {
+        if found.refined || found.alpha.is_some() {
             layer.apply(&group, &found.scales);
         }
     }
@@ -96,13 +106,42 @@ fn tie(values: &mut [f32], ties: &[usize]) {
     ties.iter().zip(values).for_each(|(&tie, value)| *value = largest[tie]);
 }
 
-/// Error of the outputs of maps with 8-bit weights and inputs.
+/// Lets each channel leave what the strengths gave, if that lowers the error.
+fn refine(
+    team: &mut Team<'_>,
+    layer: &WorkingLayer<'_>,
+    group: &ScalingGroup,
+    best: &mut smoothquant::Found,
+    loss: &mut dyn FnMut(&mut Team<'_>, Option<&[f32]>) -> f64,
+) {
+    let map =
+        |&id: &LinearId| Some(Map { inputs: layer.inputs.get(&id.site())?, weights: layer.weights(id) });
+    let maps: Vec<Map<'_>> = group.linears.iter().filter_map(map).collect();
+    let scales = smoothquant::refine(team, &maps, group.ties.as_deref(), &best.scales);
+    let error = loss(team, Some(&scales));
+    if error < best.error {
+        (best.scales, best.error) = (scales, error);
+        best.refined = true;
+    }
+}
+
+/// Error of the outputs of a map with 8-bit weights and inputs.
 pub(super) fn error(
+    team: &mut Team<'_>,
+    layer: &WorkingLayer<'_>,
+    id: LinearId,
+    activations: Activations,
+) -> f64 {
+    errors(team, layer, &[id], None, activations, 1.0)
+}
+
+fn errors(
     team: &mut Team<'_>,
     layer: &WorkingLayer<'_>,
     ids: &[LinearId],
     scales: Option<&[f32]>,
     activations: Activations,
+    weight_share: f32,
 ) -> f64 {
     let activations = match activations {
         Activations::PerTensor => smoothquant::Activations::PerTensor,
@@ -110,8 +149,8 @@ pub(super) fn error(
     };
     ids.iter()
         .filter_map(|&id| {
-            let inputs = layer.inputs.get(&id.site())?;
-            Some(smoothquant::output_error(team, inputs, &[layer.weights(id)], scales, activations))
+            let (inputs, weights) = (layer.inputs.get(&id.site())?, [layer.weights(id)]);
+            Some(smoothquant::output_error(team, inputs, &weights, scales, activations, weight_share))
         })
         .sum()
 }

@@ -3,6 +3,10 @@
 //!
 //! Source: `smoothquant/{smooth,fake_quant}.py` of the SmoothQuant repository.
 
+mod descent;
+
+pub use descent::{Map, refine};
+
 use crate::inputs::{Inputs, float_matrix};
 use crate::matrix::QuantizedMatrix;
 use crate::scheme::{Granularity, Scheme, round_ties_even};
@@ -20,6 +24,10 @@ pub enum Activations {
     /// With one scale for the whole tensor, found by calibration (level O3).
     PerTensor,
 }
+
+/// How much of the noise of rounded weights counts where scales are searched. The noise of inputs differs from token to token and cancels over
+/// a text; that of weights is the same for all. Measured on SmolLM2: KL divergences of 0.0104, 0.0094 and 0.0084 for 0.5, 1 and 3.
+pub const WEIGHT_SHARE: f32 = 3.0;
 
 /// Smallest magnitude that a scale is derived from.
 const SMALLEST: f32 = 1e-5;
@@ -72,16 +80,18 @@ pub fn tensor_scale(inputs: &Inputs) -> f32 {
     inputs.max_abs.iter().fold(0.0f32, |largest, &x| largest.max(x)).max(SMALLEST) / 127.0
 }
 
-/// Error of the outputs of linear maps in 8 bits: the mean over the sample of inputs of each token's `|y' - y|^2 / |y|^2`, summed over
-/// `weights` (each `[rows, width]`). Of weights and inputs scaled by `scales`, if given. Relative, because tokens have scales of their own and a
-/// few of them are thousands of times larger than the others.
+/// Error of the outputs of linear maps in 8 bits, summed over `weights` (each `[rows, width]`): of each, the mean over the sample of inputs of
+/// a token's squared error, relative to the outputs of that token and of the median token together. Of weights and inputs scaled by
+/// `scales`, if given. The squared error that comes from rounding weights counts `weight_share` times: 1 measures, [`WEIGHT_SHARE`] searches.
 pub fn output_error(
     team: &mut Team<'_>,
     inputs: &Inputs,
     weights: &[&[f32]],
     scales: Option<&[f32]>,
     activations: Activations,
+    weight_share: f32,
 ) -> f64 {
+    let enlarge = weight_share.sqrt();
     let (width, tokens) = (inputs.width, inputs.sample.rows());
     let Some(x) = inputs.sample.as_f32().filter(|x| !x.is_empty()) else { return 0.0 };
     let scaled = |values: &[f32], up: bool| -> Vec<f32> {
@@ -109,6 +119,7 @@ pub fn output_error(
             let row = scaled(&weights[row * width..][..width], true);
             if let Ok(quantized) = QuantizedMatrix::nearest(&row, width, WEIGHTS) {
                 quantized.dequantize_row(0, out);
+                out.iter_mut().zip(&row).for_each(|(out, w)| *out = w + (*out - w) * enlarge);
             }
         });
         let weights = float_matrix(rows, width, weights.to_vec());
@@ -116,13 +127,27 @@ pub fn output_error(
         let exact = product(team, x, &weights, tokens);
         let found = product(team, &rounded, &change, tokens);
         let rows = rows.max(1);
-        let relative = exact.chunks_exact(rows).zip(found.chunks_exact(rows)).map(|(exact, found)| {
-            let (error, energy) = crate::loss::squares(exact, found);
-            if energy > 0.0 { error / energy } else { 0.0 }
-        });
-        total += relative.sum::<f64>() / tokens as f64;
+        let parts = token_weights(&exact, rows);
+        let errors = exact.chunks_exact(rows).zip(found.chunks_exact(rows)).zip(parts);
+        total +=
+            errors.map(|((exact, found), part)| part * crate::loss::squares(exact, found).0).sum::<f64>();
     }
     total
+}
+
+/// What the squared error of each token counts, for outputs `y [tokens, rows]`: one over the token's own squared output and that of the median
+/// token together, and over the number of tokens. So neither the massive outputs of a few tokens nor those that are next to nothing decide.
+fn token_weights(y: &[f32], rows: usize) -> Vec<f64> {
+    let energies: Vec<f64> = y.chunks_exact(rows).map(|y| crate::loss::dot(y, y)).collect();
+    let mut sorted = energies.clone();
+    sorted.sort_by(f64::total_cmp);
+    let usual = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
+    let tokens = energies.len() as f64;
+    energies
+        .iter()
+        .map(|energy| energy + usual)
+        .map(|e| if e > 0.0 { 1.0 / (e * tokens) } else { 0.0 })
+        .collect()
 }
 
 fn product(team: &mut Team<'_>, x: &[f32], weights: &Matrix, tokens: usize) -> Vec<f32> {
@@ -140,8 +165,10 @@ pub fn round_activations(x: &mut [f32], fixed: Option<f32>) {
 /// The best migration strength.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// `None`: the scales are 1.
+    /// The strength that gave the scales; `None`: they are 1.
     pub alpha: Option<f32>,
+    /// Each scale then went its own way ([`refine`]).
+    pub refined: bool,
     /// `[width]`
     pub scales: Vec<f32>,
     /// Error with the scales.
@@ -160,12 +187,13 @@ pub fn search(
     loss: &mut dyn FnMut(&mut Team<'_>, Option<&[f32]>) -> f64,
 ) -> Found {
     let naive_error = loss(team, None);
-    let mut best = Found { alpha: None, scales: vec![1.0; width], error: naive_error, naive_error };
+    let mut best =
+        Found { alpha: None, refined: false, scales: vec![1.0; width], error: naive_error, naive_error };
     for &alpha in alphas {
         let scales = scales(alpha);
         let error = loss(team, Some(&scales));
         if error < best.error {
-            best = Found { alpha: Some(alpha), scales, error, naive_error };
+            best = Found { alpha: Some(alpha), refined: false, scales, error, naive_error };
         }
     }
     best
