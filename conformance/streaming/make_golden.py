@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "crates/ounce-llm/tests/golden/decoder"
@@ -178,7 +178,8 @@ def main():
     for path in map(Path, sys.argv[1:]):
         read = dict(pretrained_model_name_or_path=path.parent, gguf_file=path.name)
         # In double precision, since two orders of summing in single precision differ by nearly as much as may be between Ounce and this.
-        model = AutoModelForCausalLM.from_pretrained(**read, dtype=torch.float64, attn_implementation="eager").eval()
+        exact = dict(dtype=torch.float64, attn_implementation="eager", quantization_config=GgufConfig(dequantize=True))
+        model = AutoModelForCausalLM.from_pretrained(**read, **exact).eval()
         text = (ROOT / "LICENSE-APACHE").read_text()
         tokens = AutoTokenizer.from_pretrained(**read)(text)["input_ids"][:700]
         check(model, tokens[:100], 1e-3)

@@ -5,6 +5,7 @@
 
 mod cache;
 mod catalogue;
+mod chart;
 mod chat;
 mod cli;
 mod commands;
@@ -16,6 +17,7 @@ mod measure;
 mod output;
 mod quantize;
 mod resolve;
+mod stream;
 
 use clap::Parser as _;
 use cli::{Cli, Command};

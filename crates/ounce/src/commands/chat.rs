@@ -10,6 +10,7 @@ use crate::output::note;
 use crate::{load, output, resolve};
 use clap::Args;
 use ounce_llm::generate::{FinishReason, GenerateOptions};
+use ounce_llm::session::SessionOptions;
 use std::io::{IsTerminal as _, Read as _, stdin};
 
 /// Arguments of `ounce chat`.
@@ -57,7 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         interactive: question.is_none(),
     };
     let path = resolve::resolve_or_fetch(&arguments.model, arguments.hub.endpoint().as_deref())?;
-    let session = load::session(&path, arguments.threads.get(), arguments.ctx, arguments.kv.into())?;
+    let options = SessionOptions { context: arguments.ctx, kv: arguments.kv.into(), stream: None };
+    let session = load::session(&path, arguments.threads.get(), options)?;
     if let Some(error) = session.model().chat_template_error() {
         note(format_args!(
             "warning: {}, so the model continues the text as it stands instead of answering",
