@@ -9,8 +9,11 @@
 use ounce_kernels::ThreadPool;
 use ounce_llm::cache::{KvType, Stream};
 use ounce_llm::checkpoint::LoadOptions;
+use ounce_llm::generate::{GenerateOptions, Generator};
 use ounce_llm::model::Model;
+use ounce_llm::sampling::{Sampler, SamplerOptions};
 use ounce_llm::session::{Session, SessionError, SessionOptions};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -226,6 +229,35 @@ fn a_session_can_go_on_with_another_stream() {
     assert_eq!(changing.position(), 60);
     changing.restart(None).unwrap();
     assert_eq!(changing.context(), 64);
+}
+
+#[test]
+fn a_conversation_goes_on_in_a_stream_without_reading_anything_twice() {
+    let model = tiny("llama");
+    let mut generator = Generator::new(session(&model, stream(6, 20, 5), 1));
+    let mut sampler = Sampler::new(SamplerOptions { temperature: 0.0, ..Default::default() }).unwrap();
+    let options = GenerateOptions { max_tokens: Some(30), ..Default::default() };
+    let mut say = |generator: &mut Generator, prompt: &[u32]| {
+        generator.generate(prompt, &mut sampler, &options, &mut |_| ControlFlow::Continue(())).unwrap()
+    };
+    let mut text = tokens(100);
+    let answer = say(&mut generator, &text);
+    assert_eq!((answer.timings.kept, answer.timings.prefilled), (0, 100));
+
+    text.extend(&answer.tokens);
+    text.extend([3, 5, 8]);
+    let next = say(&mut generator, &text);
+    // The last token of an answer is sampled, but read only with what follows.
+    assert_eq!(next.timings.kept + next.timings.prefilled, text.len());
+    assert!(next.timings.prefilled <= 4, "{:?}", next.timings);
+
+    // A history that changes where it was evicted is read again from the sinks on.
+    text[40] ^= 1;
+    assert_eq!(say(&mut generator, &text).timings.kept, 6);
+    text[2] ^= 1;
+    assert_eq!(say(&mut generator, &text).timings.kept, 2);
+    generator.restart(stream(2, 10, 4)).unwrap();
+    assert_eq!(say(&mut generator, &text).timings.kept, 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The loop: read the prompt, then sample, show, feed.
 
 use super::StopScanner;
+use crate::cache::Stream;
 use crate::sampling::{NoCandidate, Past, Sampler};
 use crate::session::{Session, SessionError};
 use std::ops::ControlFlow;
@@ -126,6 +127,16 @@ impl Generator {
     pub fn reset(&mut self) {
         self.session.reset();
         self.read.clear();
+    }
+
+    /// Forgets everything that was read, and goes on with another stream or none.
+    ///
+    /// # Errors
+    /// As [`Session::restart`], and nothing is forgotten.
+    pub fn restart(&mut self, stream: Option<Stream>) -> Result<(), SessionError> {
+        self.session.restart(stream)?;
+        self.read.clear();
+        Ok(())
     }
 
     /// Continues `prompt` until the model, an option or `each` ends it.

@@ -13,7 +13,7 @@ use ounce_llm::cache::Stream;
 /// What is kept of a text that outgrows the window. The window itself is an argument of the command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Sinks {
-    /// First tokens of the text that are kept for ever
+    /// First tokens of the text that are kept for ever [default: 4]
     #[arg(long, value_name = "N")]
     pub(crate) sinks: Option<usize>,
     /// Tokens that are forgotten at a time, once the window is full; 1 is what the authors of StreamingLLM did [default: 128]
