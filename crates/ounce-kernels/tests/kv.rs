@@ -15,8 +15,16 @@ const ROW: usize = KV_HEADS * D;
 fn gather(pool: &mut ThreadPool, cache: &KvLayer, held: usize) -> Vec<f32> {
     let q: Vec<f32> = (0..4 * D).map(|i| ((i * 7) % 5) as f32 - 2.0).collect();
     let mut out = vec![0.0; 4 * D];
-    let attention =
-        Attention { q: &q, cache, start: held - 1, heads: 4, scale: 0.3, window: None, softcap: None };
+    let attention = Attention {
+        q: &q,
+        cache,
+        start: held - 1,
+        heads: 4,
+        scale: 0.3,
+        window: None,
+        softcap: None,
+        slopes: None,
+    };
     pool.region(|team| ops::attention(team, &attention, &mut out));
     out
 }
@@ -24,7 +32,7 @@ fn gather(pool: &mut ThreadPool, cache: &KvLayer, held: usize) -> Vec<f32> {
 #[test]
 fn what_is_kept_is_as_if_nothing_else_had_been_there() {
     let mut pool = ThreadPool::new(2);
-    for ty in [KvType::F32, KvType::F16] {
+    for ty in [KvType::F32, KvType::F16, KvType::Q8] {
         for (sinks, window, chunk, spare) in
             [(4, 12, 1, 5), (0, 7, 3, 3), (3, 300, 16, 100), (5, 6, 2, 0), (9, 4, 1, 40), (1, 2, 7, 7)]
         {

@@ -5,7 +5,7 @@
 
 use super::KvLayer;
 use crate::pool::{Buffers, SharedMut, at_least};
-use crate::simd::attend::{QUERIES, Query, soft_cap};
+use crate::simd::attend::{QUERIES, Query, penalize, soft_cap};
 use crate::simd::gemm::{PANEL, TILE_ROWS, Tile};
 use crate::{Kernels, Team};
 
@@ -26,6 +26,8 @@ pub struct Attention<'a> {
     pub window: Option<usize>,
     /// Scores are bounded to `cap * tanh(score / cap)`.
     pub softcap: Option<f32>,
+    /// `[heads]`: what is taken from a scaled score for each position between key and query (ALiBi, Press et al. 2022).
+    pub slopes: Option<&'a [f32]>,
 }
 
 /// Writes `softmax(scale * q k^T) v` to `out` (`[n, heads * head_dim]`).
@@ -38,6 +40,7 @@ pub fn attention(team: &mut Team<'_>, a: &Attention<'_>, out: &mut [f32]) {
     let n = a.q.len() / row;
     assert!(a.q.len() == n * row && out.len() == a.q.len());
     assert!(a.start + n <= a.cache.capacity() && a.heads.is_multiple_of(a.cache.kv_heads()));
+    assert!(a.slopes.is_none_or(|slopes| slopes.len() == a.heads));
     let out = SharedMut::new(out);
     if n < FEW_QUERIES {
         for_single_queries(team, a, n, &out);
@@ -87,11 +90,15 @@ fn for_single_queries(team: &mut Team<'_>, a: &Attention<'_>, n: usize, out: &Sh
         let (keys, values) = a.cache.head(kv_head, first, end - first);
         kernels.attend(Query {
             q: &a.q[(t * a.heads + head) * d..][..queries * d],
-            keys,
-            values,
+            keys: keys.bytes,
+            values: values.bytes,
             element: a.cache.element(),
+            key_scales: keys.scales,
+            value_scales: values.scales,
             scale: a.scale,
             softcap: a.softcap,
+            slopes: a.slopes.map_or(&[], |slopes| &slopes[head..head + queries]),
+            behind: position - first,
             scores: at_least(&mut buffers.work, queries * (end - first)),
             out,
         });
@@ -202,6 +209,11 @@ fn query_block(
         for row in 0..rows {
             let position = a.start + first + row / group;
             let scores = &mut block.scores[row * KEYS..][..KEYS];
+            if let Some(slopes) = a.slopes {
+                let slope = slopes[kv_head * group + row % group];
+                // Keys behind the query come out too high; they are hidden.
+                penalize(scores, slope, position.saturating_sub(key));
+            }
             let visible = (position + 1).saturating_sub(key).min(keys);
             let hidden = first_seen(a, position).saturating_sub(key).min(visible);
             scores[..hidden].fill(0.0);
@@ -246,12 +258,20 @@ fn load_keys_and_values(
     let element = a.cache.element();
     let (keys, values) = a.cache.head(kv_head, first, count);
     let bytes = d * element.size();
-    for (j, (key, value)) in keys.chunks_exact(bytes).zip(values.chunks_exact(bytes)).enumerate() {
+    let rows = keys.bytes.chunks_exact(bytes).zip(values.bytes.chunks_exact(bytes));
+    for (j, (key, value)) in rows.enumerate() {
         kernels.widen(element, key, row);
+        if let Some(&scale) = keys.scales.get(j) {
+            kernels.scale(row, scale);
+        }
         for (k, &x) in row.iter().enumerate() {
             keys_out[k * KEYS + j] = x;
         }
-        kernels.widen(element, value, &mut values_out[j * width..][..d]);
+        let value_out = &mut values_out[j * width..][..d];
+        kernels.widen(element, value, value_out);
+        if let Some(&scale) = values.scales.get(j) {
+            kernels.scale(value_out, scale);
+        }
         values_out[j * width + d..(j + 1) * width].fill(0.0);
     }
     for column in keys_out.chunks_exact_mut(KEYS) {

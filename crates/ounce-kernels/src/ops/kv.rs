@@ -2,7 +2,7 @@
 //! not depend on how many are held.
 
 use crate::simd::Element;
-use crate::{Kernels, Team};
+use crate::{ActivationScale, Kernels, Team};
 
 /// The number format of cached keys and values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -12,6 +12,8 @@ pub enum KvType {
     /// Half precision.
     #[default]
     F16,
+    /// Signed bytes, with a scale for every position and head: half the memory of [`F16`](Self::F16).
+    Q8,
 }
 
 /// The system does not give the memory that a cache needs.
@@ -48,21 +50,28 @@ pub struct KvLayer {
 enum Store {
     F32(Vec<f32>),
     F16(Vec<u16>),
+    /// Rows of quants, and what they are multiplied with: `[rows]`.
+    Q8(Vec<i8>, Vec<f32>),
+}
+
+/// Consecutive rows of a store.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    /// `[rows, head_dim]`
+    pub(crate) bytes: &'a [u8],
+    /// `[rows]`; empty for floats
+    pub(crate) scales: &'a [f32],
 }
 
 impl Store {
-    fn new(len: usize, ty: KvType) -> Option<Self> {
+    fn new(rows: usize, width: usize, ty: KvType) -> Option<Self> {
+        use bytemuck::allocation::try_zeroed_vec;
         // Zeroed memory is committed by the system when it is first written.
+        let len = rows.checked_mul(width)?;
         match ty {
-            KvType::F32 => bytemuck::allocation::try_zeroed_vec(len).ok().map(Store::F32),
-            KvType::F16 => bytemuck::allocation::try_zeroed_vec(len).ok().map(Store::F16),
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Store::F32(data) => bytemuck::cast_slice(data),
-            Store::F16(data) => bytemuck::cast_slice(data),
+            KvType::F32 => try_zeroed_vec(len).ok().map(Store::F32),
+            KvType::F16 => try_zeroed_vec(len).ok().map(Store::F16),
+            KvType::Q8 => Some(Store::Q8(try_zeroed_vec(len).ok()?, try_zeroed_vec(rows).ok()?)),
         }
     }
 
@@ -70,24 +79,50 @@ impl Store {
         match self {
             Store::F32(_) => Element::F32,
             Store::F16(_) => Element::F16,
+            Store::Q8(..) => Element::I8,
         }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Store::F32(data) => bytemuck::cast_slice(data),
+            Store::F16(data) => bytemuck::cast_slice(data),
+            Store::Q8(quants, _) => bytemuck::cast_slice(quants),
+        }
+    }
+
+    fn scales(&self) -> &[f32] {
+        if let Store::Q8(_, scales) = self { scales } else { &[] }
+    }
+
+    fn rows(&self, first: usize, count: usize, width: usize) -> Rows<'_> {
+        let row = width * self.element().size();
+        let scales = self.scales().get(first..first + count).unwrap_or_default();
+        Rows { bytes: &self.bytes()[first * row..(first + count) * row], scales }
     }
 
     /// Writes a row of `x.len()` elements.
     fn write(&mut self, kernels: Kernels, row: usize, x: &[f32]) {
-        let at = row * x.len();
+        let range = row * x.len()..(row + 1) * x.len();
         match self {
-            Store::F32(data) => data[at..at + x.len()].copy_from_slice(x),
-            Store::F16(data) => kernels.narrow(x, &mut data[at..at + x.len()]),
+            Store::F32(data) => data[range].copy_from_slice(x),
+            Store::F16(data) => kernels.narrow(x, &mut data[range]),
+            Store::Q8(quants, scales) => {
+                scales[row] = kernels.quantize_token(x, ActivationScale::PerToken, &mut quants[range]).0;
+            }
         }
     }
 
     /// Copies `count` rows of `width` elements, which may overlap.
     fn copy(&mut self, from: usize, to: usize, count: usize, width: usize) {
-        let (range, to) = (from * width..(from + count) * width, to * width);
+        let range = from * width..(from + count) * width;
         match self {
-            Store::F32(data) => data.copy_within(range, to),
-            Store::F16(data) => data.copy_within(range, to),
+            Store::F32(data) => data.copy_within(range, to * width),
+            Store::F16(data) => data.copy_within(range, to * width),
+            Store::Q8(quants, scales) => {
+                quants.copy_within(range, to * width);
+                scales.copy_within(from..from + count, to);
+            }
         }
     }
 }
@@ -114,14 +149,16 @@ impl KvLayer {
         ty: KvType,
     ) -> Result<Self, OutOfMemory> {
         let slots = capacity.checked_add(spare);
-        let row = kv_heads.checked_mul(head_dim);
-        let len = slots.and_then(|slots| row?.checked_mul(slots));
-        let store = || Store::new(len?, ty);
+        let rows = slots.and_then(|slots| kv_heads.checked_mul(slots));
+        let store = || Store::new(rows?, head_dim, ty);
         match (store(), store(), slots) {
             (Some(keys), Some(values), Some(slots)) => {
                 Ok(Self { kv_heads, head_dim, capacity, slots, first: 0, keys, values })
             }
-            _ => Err(OutOfMemory { bytes: len.and_then(|len| len.checked_mul(8)).unwrap_or(usize::MAX) }),
+            _ => {
+                let bytes = rows.and_then(|rows| rows.checked_mul(head_dim)?.checked_mul(8));
+                Err(OutOfMemory { bytes: bytes.unwrap_or(usize::MAX) })
+            }
         }
     }
 
@@ -184,7 +221,7 @@ impl KvLayer {
 
     /// Bytes of the whole cache.
     pub fn bytes(&self) -> usize {
-        self.keys.bytes().len() + self.values.bytes().len()
+        [&self.keys, &self.values].map(|store| store.bytes().len() + size_of_val(store.scales())).iter().sum()
     }
 
     pub(crate) fn kv_heads(&self) -> usize {
@@ -200,11 +237,10 @@ impl KvLayer {
     }
 
     /// Keys and values of `count` positions of one head from `position` on.
-    pub(crate) fn head(&self, head: usize, position: usize, count: usize) -> (&[u8], &[u8]) {
-        let row = self.head_dim * self.element().size();
+    pub(crate) fn head(&self, head: usize, position: usize, count: usize) -> (Rows<'_>, Rows<'_>) {
         let first = head * self.slots + self.first + position;
-        let range = first * row..(first + count) * row;
-        (&self.keys.bytes()[range.clone()], &self.values.bytes()[range])
+        let rows = |store| Store::rows(store, first, count, self.head_dim);
+        (rows(&self.keys), rows(&self.values))
     }
 
     /// The slot of `position`, after checking that whole rows `x` fit from there on.
