@@ -1,7 +1,7 @@
 //! A text in progress: a model, what it has read so far and the threads that run it.
 
 use crate::cache::{KvCache, KvType, Stream};
-use crate::config::Config;
+use crate::config::{Config, Positions};
 use crate::decoder::{self, Scratch};
 use crate::model::Model;
 use ounce_kernels::ThreadPool;
@@ -55,6 +55,14 @@ pub enum SessionError {
         stream: Stream,
         /// What the model was made for.
         limit: usize,
+    },
+    /// A text of a model with a vector for every position has an end.
+    #[error(
+        "models of the architecture {architecture} have a vector for every position, so their texts cannot go on without end"
+    )]
+    CannotStream {
+        /// The architecture.
+        architecture: &'static str,
     },
     /// The system does not give the memory that a session of this context needs.
     #[error(
@@ -118,7 +126,7 @@ impl Session {
     /// An empty session.
     ///
     /// # Errors
-    /// [`SessionError::Context`], [`SessionError::Stream`], [`SessionError::Memory`].
+    /// [`SessionError::Context`], [`SessionError::Stream`], [`SessionError::CannotStream`], [`SessionError::Memory`].
     pub fn new(model: Arc<Model>, pool: ThreadPool, options: SessionOptions) -> Result<Self, SessionError> {
         let SessionOptions { context, kv, stream } = options;
         let cache = new_cache(model.config(), context, kv, stream)?;
@@ -179,7 +187,7 @@ impl Session {
     /// Forgets everything and goes on with another stream, or none: then as many positions can be held as in a new session.
     ///
     /// # Errors
-    /// [`SessionError::Stream`] and [`SessionError::Memory`] leave the session unchanged.
+    /// As [`new`](Self::new); the session is left unchanged.
     pub fn restart(&mut self, stream: Option<Stream>) -> Result<(), SessionError> {
         let cache = new_cache(self.model.config(), None, self.kv, stream)?;
         let context = cache.capacity();
@@ -303,6 +311,9 @@ fn new_cache(
     if let Some(stream) = stream {
         if stream.window == 0 || stream.chunk == 0 || stream.capacity() > limit {
             return Err(SessionError::Stream { stream, limit });
+        }
+        if matches!(config.positions, Positions::Learned { .. }) {
+            return Err(SessionError::CannotStream { architecture: config.architecture });
         }
         return KvCache::streaming(config, stream, kv).map_err(memory(stream.capacity()));
     }

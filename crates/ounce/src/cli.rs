@@ -67,8 +67,12 @@ pub(crate) fn at_least_one() -> RangedU64ValueParser<usize> {
 /// How keys and values are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kv {
+    /// 16-bit floats
     F16,
+    /// Exact, twice the memory
     F32,
+    /// 8-bit integers, half the memory
+    Q8,
 }
 
 impl From<Kv> for KvType {
@@ -76,6 +80,7 @@ impl From<Kv> for KvType {
         match kv {
             Kv::F16 => Self::F16,
             Kv::F32 => Self::F32,
+            Kv::Q8 => Self::Q8,
         }
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn attend(
         scale: config.attention_scale,
         window: place.kind.window,
         softcap: None,
-        slopes: None,
+        slopes: config.positions.slopes(),
     };
     ops::attention(team, &attention, gathered);
 }

@@ -1,7 +1,7 @@
 //! The decoder: one forward pass for every architecture (Vaswani et al., 2017, with what came after).
 //!
 //! ```text
-//! x = embedding[tokens]                                   [n, hidden]
+//! x = embedding[tokens] (+ positions)                     [n, hidden]
 //! for each layer, wired as [`Block`] says:
 //!     q, k, v = project(norm(x));  rotate q and k;  keep k and v in the cache
 //!     x += project(attention(q, cache))
@@ -51,7 +51,8 @@ pub(crate) fn forward(
     let (n, start) = (tokens.len(), cache.held());
     let (q_size, kv_width) = (n * config.q_width(), config.kv_width());
     let x = &mut scratch.x[..n * config.hidden];
-    team.for_each_chunk_mut(x, config.hidden, |row, x| weights.embedding.lookup(tokens[row], x));
+    let embed = |row: usize, x: &mut [f32]| weights.embedding.lookup(tokens[row], start + row, x);
+    team.for_each_chunk_mut(x, config.hidden, embed);
     cache.fill_angles(&mut scratch.angles, n);
     for (index, layer) in weights.layers.iter().enumerate() {
         let place = Place { kind: config.layers[index], start, tokens: n };
@@ -103,6 +104,9 @@ pub(crate) fn run_layer(
     let input = Input { x, norm: Some(attention_norm) };
     show(team, &mut tap, Site::Attention, input, config.hidden);
     project_qkv(team, layer, input, qk, v);
+    if let Some(limit) = config.qkv_clamp {
+        qk.iter_mut().chain(&mut *v).for_each(|x| *x = x.clamp(-limit, limit));
+    }
     attend(team, config, layer, place, angles, qk, v, cache, gathered);
     let inner = &mut scratch.feed_forward;
     let gathered = Input { x: gathered, norm: None };
