@@ -1,6 +1,6 @@
 //! The command line, and the arguments that several commands share.
 
-use crate::commands::{bench, chat, inspect, perplexity, pull, quantize};
+use crate::commands::{bench, chat, inspect, perplexity, pull, quantize, streameval};
 use crate::failure::{Failure, Result};
 use crate::output::note;
 use clap::builder::RangedU64ValueParser;
@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Quantize(Box<quantize::Arguments>),
     /// Measure how well a model predicts a text
     Perplexity(perplexity::Arguments),
+    /// Ask a model about lines that it read a while ago, along a text without end
+    Streameval(streameval::Arguments),
     /// Measure prefill and decode speed
     Bench(bench::Arguments),
 }

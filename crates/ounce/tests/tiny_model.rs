@@ -185,6 +185,25 @@ fn a_text_is_measured_as_one_stream() {
 }
 
 #[test]
+fn lines_that_were_read_a_while_ago_are_asked_for() {
+    let machine = machine();
+    let ask = |more: &[&str]| {
+        let task =
+            ["streameval", "b.gguf", "--lines", "12", "--every", "2", "--back", "3", "--window", "120"];
+        machine.run(&[&task[..], &["--evict", "16"], more].concat())
+    };
+    let json = ask(&["--readings", "window,recompute,sinks", "--json"]).ok().json();
+    for reading in json["readings"].as_array().unwrap() {
+        // Of the lines 2, 4, ... 12 all but the first have a line 3 lines before them.
+        assert_eq!(reading["questions"], 5, "{reading}");
+        assert!(reading["tokens"].as_u64().unwrap() > 256, "{reading}");
+    }
+    assert_eq!(json, ask(&["--readings", "window,recompute,sinks", "--json"]).ok().json());
+    let text = ask(&[]).ok().stdout;
+    assert!(text.contains("12 lines") && text.contains("dense") && text.contains("sinks"), "{text}");
+}
+
+#[test]
 fn perplexity_names_its_protocol() {
     let machine = machine();
     let measure =

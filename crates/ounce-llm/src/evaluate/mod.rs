@@ -8,6 +8,7 @@ mod perplexity;
 mod protocol;
 mod statistics;
 mod stream;
+mod stream_eval;
 mod windows;
 
 pub use divergence::{Divergence, divergence};
@@ -15,3 +16,4 @@ pub use error::EvaluateError;
 pub use perplexity::{Perplexity, Progress, perplexity};
 pub use protocol::Protocol;
 pub use stream::{Stretch, recompute, stream};
+pub use stream_eval::{Answer, StreamEvalOptions, stream_eval, tokens_back};

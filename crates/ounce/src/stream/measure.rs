@@ -82,6 +82,16 @@ impl Measured {
     }
 }
 
+/// Empties the session and makes it keep what this way of reading keeps.
+pub(crate) fn enter(session: &mut Session, reading: Reading, stream: Stream) -> Result<()> {
+    let stream = match reading {
+        Reading::Dense | Reading::Recompute => None,
+        Reading::Window => Some(Stream { sinks: 0, window: stream.sinks + stream.window, ..stream }),
+        Reading::Sinks => Some(stream),
+    };
+    Ok(session.restart(stream)?)
+}
+
 /// Reads `tokens` in one way. `progress` gets every row as it is done.
 pub(crate) fn measure(
     session: &mut Session,
@@ -124,15 +134,7 @@ pub(crate) fn measure(
         }
         ControlFlow::Continue(())
     };
-    match reading {
-        Reading::Dense => session.restart(None)?,
-        Reading::Window => {
-            let window = stream.sinks + stream.window;
-            session.restart(Some(Stream { sinks: 0, window, ..stream }))?;
-        }
-        Reading::Recompute => session.restart(None)?,
-        Reading::Sinks => session.restart(Some(stream))?,
-    }
+    enter(session, reading, stream)?;
     match reading {
         Reading::Recompute => {
             let window = stream.sinks + stream.window;

@@ -3,7 +3,7 @@
 mod measure;
 mod report;
 
-pub(crate) use measure::{Measured, Reading, Settings, measure};
+pub(crate) use measure::{Measured, Reading, Settings, enter, measure};
 pub(crate) use report::{csv, figure, table};
 
 use crate::cli::at_least_one;
