@@ -31,7 +31,7 @@ pub(crate) struct Chart<'a> {
 }
 
 impl Chart<'_> {
-    /// The drawing. Values that are not positive are drawn at the lower edge.
+    /// The drawing. Values that are not positive are drawn at the lower edge, those that are no numbers not at all.
     pub(crate) fn svg(&self) -> String {
         let points = || self.lines.iter().flat_map(|line| &line.points).copied();
         let positive = || points().map(|(_, y)| y).filter(|y| *y > 0.0 && y.is_finite());
@@ -39,8 +39,9 @@ impl Chart<'_> {
         let high = positive().fold(0.0, f64::max).max(low);
         let low = low.log10().floor();
         let high = high.log10().ceil().max(low + 1.0);
-        let first = points().map(|(x, _)| x).fold(f64::INFINITY, f64::min).min(1e30);
-        let last = points().map(|(x, _)| x).fold(first, f64::max).max(first + 1.0);
+        let places = || points().map(|(x, _)| x).filter(|x| x.is_finite());
+        let first = places().reduce(f64::min).unwrap_or(0.0);
+        let last = places().fold(first + 1.0, f64::max);
         let x = |value: f64| LEFT + (WIDTH - LEFT - RIGHT) * (value - first) / (last - first);
         let y = |value: f64| {
             let place = (value.clamp(1e-30, 1e30).log10().clamp(low, high) - low) / (high - low);
@@ -68,15 +69,15 @@ impl Chart<'_> {
             );
         }
         let step = round_step((last - first) / TICKS);
-        let mut tick = (first / step).ceil() * step;
-        while tick <= last {
+        for tick in
+            (0..).map(|n| ((first / step).ceil() + f64::from(n)) * step).take_while(|tick| *tick <= last)
+        {
             let _ = writeln!(
                 out,
                 "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{tick}</text>",
                 x(tick),
                 HEIGHT - BOTTOM + 20.0
             );
-            tick += step;
         }
         let _ = writeln!(
             out,
@@ -90,8 +91,8 @@ impl Chart<'_> {
         );
         let mut legend = LEFT + 12.0;
         for Line { name, color, points } in &self.lines {
-            let points: Vec<String> =
-                points.iter().map(|&(h, v)| format!("{:.1},{:.1}", x(h), y(v))).collect();
+            let known = points.iter().filter(|(h, v)| h.is_finite() && !v.is_nan());
+            let points: Vec<String> = known.map(|&(h, v)| format!("{:.1},{:.1}", x(h), y(v))).collect();
             let _ = writeln!(
                 out,
                 "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>\n\

@@ -179,7 +179,8 @@ fn a_text_is_measured_as_one_stream() {
     let many = measure(&["--tokens", "300", "--readings", "sinks", "--json"]).ok().json();
     let of = |json: &serde_json::Value| json["readings"][0]["perplexity"].as_f64().unwrap();
     assert!((of(&one) / of(&many) - 1.0).abs() < 1e-3, "{} {}", of(&one), of(&many));
-    assert!(measure(&["--tokens", "300"]).ok().stdout.contains("recompute"));
+    let text = measure(&["--tokens", "300", "--recompute-every", "100"]).ok().stdout;
+    assert!(text.contains("recompute") && text.contains("sinks"), "{text}");
     measure(&["--chunks", "3"]).fails(2, &["--chunks"]);
     machine.run(&["perplexity", "b.gguf", "--text", "text", "--feed", "1"]).fails(2, &["--stream"]);
 }

@@ -102,7 +102,7 @@ pub(crate) fn measure(
 ) -> Result<Measured> {
     let Settings { stream, slice, every, recompute_every } = *settings;
     let mut rows: Vec<Row> = Vec::new();
-    let (mut losses, mut time, mut held) = (Vec::new(), Duration::ZERO, 0);
+    let (mut losses, mut time, mut held, mut end) = (Vec::new(), Duration::ZERO, 0, 0);
     let mut finish = |end: usize, losses: &mut Vec<f32>, time: &mut Duration, held: usize| {
         if losses.is_empty() {
             return;
@@ -124,7 +124,7 @@ pub(crate) fn measure(
     };
     let mut each = |stretch: Stretch<'_>| {
         // A stretch belongs to the row in which it ends.
-        let end = stretch.first + stretch.losses.len();
+        end = stretch.first + stretch.losses.len();
         losses.extend_from_slice(stretch.losses);
         time += stretch.elapsed;
         held = stretch.held;
@@ -142,7 +142,6 @@ pub(crate) fn measure(
         }
         _ => evaluate::stream(session, tokens, slice, &mut each)?,
     }
-    let end = tokens.len();
     finish(end, &mut losses, &mut time, held);
     let scored: usize = rows.iter().map(|row| row.scored).sum();
     let mean = |value: fn(&Row) -> f64| {
