@@ -177,11 +177,11 @@ def main():
         write(name, model, tokens, SIZES)
     for path in map(Path, sys.argv[1:]):
         read = dict(pretrained_model_name_or_path=path.parent, gguf_file=path.name)
-        # In double precision, since two orders of summing in single precision differ by nearly as much as may be between Ounce and this.
-        exact = dict(dtype=torch.float64, attn_implementation="eager", quantization_config=GgufConfig(dequantize=True))
+        # From dequantized weights: the packed ones are computed with in another way.
+        exact = dict(dtype=torch.float32, attn_implementation="eager", quantization_config=GgufConfig(dequantize=True))
         model = AutoModelForCausalLM.from_pretrained(**read, **exact).eval()
         text = (ROOT / "LICENSE-APACHE").read_text()
-        tokens = AutoTokenizer.from_pretrained(**read)(text)["input_ids"][:700]
+        tokens = AutoTokenizer.from_pretrained(**read)(text)["input_ids"][:600]
         check(model, tokens[:100], 1e-3)
         write("smollm2", model, tokens, [(4, 252)])
 

@@ -72,8 +72,11 @@ fn largest_difference<T: Copy + Into<f64>, U: Copy + Into<f64>>(a: &[T], b: &[U]
     differences.fold(0.0, |max, d| if d <= max { max } else { d })
 }
 
+/// Sizes of sinks and window, and the losses with them.
+type Losses = (usize, usize, Vec<f32>);
+
 /// The arrays of a golden file: tokens, and losses by sizes of sinks and window.
-fn expected(case: &str) -> (Vec<u32>, Vec<(usize, usize, Vec<f32>)>) {
+fn expected(case: &str) -> (Vec<u32>, Vec<Losses>) {
     let bytes = std::fs::read(golden().join(format!("streaming/{case}.safetensors"))).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let words = |name: &str| -> Vec<[u8; 4]> {
