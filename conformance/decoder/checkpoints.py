@@ -18,9 +18,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 from transformers.models.falcon import FalconConfig
 from transformers.models.gemma3 import Gemma3TextConfig
+from transformers.models.gpt_neox import GPTNeoXConfig
 from transformers.models.llama import LlamaConfig
 from transformers.models.mistral import MistralConfig
 from transformers.models.mixtral import MixtralConfig
+from transformers.models.mpt import MptConfig
+from transformers.models.mpt.configuration_mpt import MptAttentionConfig
+from transformers.models.opt import OPTConfig
 from transformers.models.qwen2 import Qwen2Config
 
 from to_gguf import MERGE, vocabulary, write_gguf
@@ -31,6 +35,9 @@ ODD = dict(vocab_size=VOCAB, hidden_size=36, intermediate_size=86, num_hidden_la
 GROUPED = dict(ODD, hidden_size=32, intermediate_size=43, num_attention_heads=4, num_key_value_heads=2, head_dim=24)
 LLAMA3 = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
 FALCON = dict(vocab_size=VOCAB, hidden_size=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64, ffn_hidden_size=70, alibi=False)
+NEOX = dict(vocab_size=VOCAB, hidden_size=64, intermediate_size=70, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64)
+MPT = dict(vocab_size=VOCAB, d_model=48, n_layers=2, max_seq_len=64)
+OPT = dict(vocab_size=VOCAB, hidden_size=36, word_embed_proj_dim=36, ffn_dim=70, num_hidden_layers=2, num_attention_heads=3, max_position_embeddings=64)
 GEMMA = dict(GROUPED, sliding_window=5, tie_word_embeddings=True)
 
 CASES = {
@@ -87,6 +94,21 @@ CASES = {
         FalconConfig(**FALCON, new_decoder_architecture=False, multi_query=False, parallel_attn=False, bias=True),
         torch.float32,
     ),
+    "gpt-neox": (GPTNeoXConfig(**NEOX), torch.float32),
+    "gpt-neox-sequential": (
+        GPTNeoXConfig(
+            **NEOX,
+            use_parallel_residual=False,
+            hidden_act="gelu_new",
+            attention_bias=False,
+            tie_word_embeddings=True,
+            rope_parameters=dict(rope_type="default", rope_theta=500.0, partial_rotary_factor=1.0),
+        ),
+        torch.bfloat16,
+    ),
+    "mpt": (MptConfig(**MPT, n_heads=3), torch.float32),
+    "mpt-clipped": (MptConfig(**MPT, n_heads=4, attn_config=MptAttentionConfig(clip_qkv=0.7)), torch.float32),
+    "opt": (OPTConfig(**OPT), torch.float16),
 }
 GGUFS = {
     "llama-scaled-biased": {},
@@ -96,6 +118,9 @@ GGUFS = {
     "gemma3": {"pattern": 2},
     "falcon-7b": {},
     "falcon-40b": {},
+    "gpt-neox": {},
+    "mpt": {},
+    "mpt-clipped": {},
 }
 
 

@@ -8,7 +8,7 @@ import torch
 from gguf.quants import dequantize, quantize
 from safetensors.torch import load_file
 
-ARCHITECTURES = {"llama": "llama", "mixtral": "llama", "qwen2": "qwen2", "gemma3_text": "gemma3", "falcon": "falcon"}
+ARCHITECTURES = {"llama": "llama", "mixtral": "llama", "qwen2": "qwen2", "gemma3_text": "gemma3", "falcon": "falcon", "gpt_neox": "gptneox", "mpt": "mpt"}
 
 
 def permute(weights, heads):
@@ -24,7 +24,7 @@ def ungroup(weights, heads, kv_heads, head_dim):
     """Fused rows of Falcon: from groups of (queries, key, value) to all queries, all keys, all values."""
     groups = weights.reshape(kv_heads, heads // kv_heads + 2, head_dim, -1)
     parts = [groups[:, :-2], groups[:, -2:-1], groups[:, -1:]]
-    return np.concatenate([part.reshape(-1, groups.shape[-1]) for part in parts])
+    return np.concatenate([part.reshape(-1, *weights.shape[1:]) for part in parts])
 
 
 def rope_divisors(rope, head_dim):
@@ -40,19 +40,37 @@ def rope_divisors(rope, head_dim):
 def write_gguf(source, target, pattern=None, merge_experts=True, types=None):
     """`types` maps parts of names to quantized types; returns the rounded weights under their names in the folder."""
     config = json.loads((source / "config.json").read_text())
+    if config["model_type"] == "mpt":
+        renamed = dict(n_heads="num_attention_heads", d_model="hidden_size", n_layers="num_hidden_layers", max_seq_len="max_position_embeddings")
+        config |= {new: config[old] for old, new in renamed.items()}
     state = {name: tensor.float().numpy() for name, tensor in load_file(source / "model.safetensors").items()}
     kind = config["model_type"]
     arch = ARCHITECTURES[kind]
     heads, hidden = config["num_attention_heads"], config["hidden_size"]
     head_dim = config.get("head_dim") or hidden // heads
-    rope = config["rope_parameters"]
+    rope = config.get("rope_parameters", {})
     writer = gguf.GGUFWriter(target, arch)
     writer.add_block_count(config["num_hidden_layers"])
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(hidden)
     writer.add_head_count(heads)
-    writer.add_rope_dimension_count(head_dim)
-    if kind == "falcon":
+    if rope:
+        writer.add_rope_dimension_count(int(head_dim * rope.get("partial_rotary_factor", 1)))
+    if kind == "gpt_neox":
+        kv_heads = heads
+        writer.add_feed_forward_length(config["intermediate_size"])
+        writer.add_layer_norm_eps(config["layer_norm_eps"])
+        writer.add_parallel_residual(config["use_parallel_residual"])
+        names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.GPTNEOX, config["num_hidden_layers"])
+    elif kind == "mpt":
+        kv_heads, attention = heads, config["attn_config"]
+        writer.add_feed_forward_length(int(config["expansion_ratio"] * hidden))
+        writer.add_layer_norm_eps(config["layer_norm_epsilon"])
+        writer.add_max_alibi_bias(attention["alibi_bias_max"])
+        if attention["clip_qkv"]:
+            writer.add_clamp_kqv(attention["clip_qkv"])
+        names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.MPT, config["num_hidden_layers"])
+    elif kind == "falcon":
         kv_heads = config["num_kv_heads"] if config["new_decoder_architecture"] else 1
         writer.add_feed_forward_length(config["ffn_hidden_size"])
         writer.add_layer_norm_eps(config["layer_norm_epsilon"])
@@ -74,7 +92,7 @@ def write_gguf(source, target, pattern=None, merge_experts=True, types=None):
         writer.add_sliding_window(config["sliding_window"])
         writer.add_uint32("gemma3.attention.sliding_window_pattern", pattern)
         state = {name: tensor + 1 if name.endswith("norm.weight") else tensor for name, tensor in state.items()}
-    else:
+    elif rope:
         writer.add_rope_freq_base(rope["rope_theta"])
     if rope.get("rope_type") == "llama3":
         writer.add_tensor("rope_freqs.weight", rope_divisors(rope, head_dim))

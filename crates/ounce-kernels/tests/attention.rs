@@ -15,6 +15,19 @@ struct Case {
     n: usize,
     window: Option<usize>,
     softcap: Option<f32>,
+    alibi: bool,
+}
+
+/// Slopes of ALiBi; any numbers will do.
+fn slopes(heads: usize) -> Vec<f32> {
+    (0..heads).map(|head| 0.3 / (head + 1) as f32).collect()
+}
+
+/// Rows that single and half precision and bytes with a scale hold exactly: multiples of 1/128, the first at the end of the range.
+fn exact_rows(random: &mut Random, rows: usize, d: usize) -> Vec<f32> {
+    let mut x: Vec<f32> = random.floats(rows * d).iter().map(|x| (x * 126.0).round() / 128.0).collect();
+    x.chunks_mut(d).for_each(|row| row[0] = if row[0] < 0.0 { -127.0 } else { 127.0 } / 128.0);
+    x
 }
 
 /// Attention as the formula says, from all keys and values `[start + n, kv_heads * d]`.
@@ -31,7 +44,13 @@ fn reference(c: &Case, q: &[f32], k: &[f32], v: &[f32], scale: f32) -> Vec<f32> 
                     let dot: f64 =
                         q.iter().zip(&k[at(p, h)..]).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
                     let score = dot * f64::from(scale);
-                    c.softcap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
+                    let score =
+                        c.softcap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh());
+                    if c.alibi {
+                        score - f64::from(slopes(c.heads)[h]) * (position - p) as f64
+                    } else {
+                        score
+                    }
                 })
                 .collect();
             let largest = scores.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
@@ -58,7 +77,8 @@ fn attention_equals_the_formula() {
         for (start, n) in [(0, 1), (5, 1), (300, 1), (700, 2), (0, 5), (3, 6), (0, 40), (61, 70), (0, 150)] {
             for window in [None, Some(1), Some(17), Some(100)] {
                 let softcap = if n == 6 { Some(2.0) } else { None };
-                cases.push(Case { heads, kv_heads, d, start, n, window, softcap });
+                let alibi = window == Some(100) || n == 5;
+                cases.push(Case { heads, kv_heads, d, start, n, window, softcap, alibi });
             }
         }
     }
@@ -68,12 +88,12 @@ fn attention_equals_the_formula() {
             let mut random = Random((c.heads * c.n) as u64);
             let total = c.start + c.n;
             let q: Vec<f32> = random.floats(c.n * c.heads * c.d).iter().map(|x| 3.0 * x).collect();
-            let half = |x: f32| half::f16::from_f32(x).to_f32();
-            let k: Vec<f32> = random.floats(total * c.kv_heads * c.d).into_iter().map(half).collect();
-            let v: Vec<f32> = random.floats(total * c.kv_heads * c.d).into_iter().map(half).collect();
+            let k = exact_rows(&mut random, total * c.kv_heads, c.d);
+            let v = exact_rows(&mut random, total * c.kv_heads, c.d);
+            let slopes = slopes(c.heads);
             let scale = 1.0 / (c.d as f32).sqrt();
             let expected = reference(c, &q, &k, &v, scale);
-            for ty in [KvType::F32, KvType::F16] {
+            for ty in [KvType::F32, KvType::F16, KvType::Q8] {
                 let mut cache = KvLayer::new(c.kv_heads, c.d, total + 3, ty).unwrap();
                 let mut out = vec![f32::NAN; expected.len()];
                 pool.region(|team| {
@@ -88,6 +108,7 @@ fn attention_equals_the_formula() {
                         scale,
                         window: c.window,
                         softcap: c.softcap,
+                        slopes: c.alibi.then_some(&slopes),
                     };
                     ops::attention(team, &attention, &mut out);
                 });
@@ -193,6 +214,8 @@ fn a_cache_that_no_machine_holds_is_refused() {
     for (kv_heads, head_dim, capacity) in
         [(usize::MAX, 2, 2), (1 << 20, 1 << 20, 1 << 20), (1, 1 << 30, 1 << 28)]
     {
-        assert!(KvLayer::new(kv_heads, head_dim, capacity, KvType::F16).is_err());
+        for ty in [KvType::F16, KvType::Q8] {
+            assert!(KvLayer::new(kv_heads, head_dim, capacity, ty).is_err());
+        }
     }
 }

@@ -33,6 +33,8 @@ pub struct Config {
     pub norm: NormKind,
     /// Added to the variance before the square root.
     pub norm_eps: f32,
+    /// Whether normalisations of kind [`NormKind::Layer`] have a bias.
+    pub norm_bias: Bias,
     /// Added to stored normalisation weights: 1 for Gemma checkpoints of Hugging Face, which store `w - 1`.
     pub norm_offset: f32,
     /// Queries and keys are normalised per head before the rotation.
@@ -45,6 +47,10 @@ pub struct Config {
     pub experts: Option<Experts>,
     /// Which linear maps have a bias.
     pub bias: Biases,
+    /// Queries, keys and values are clamped to plus and minus this.
+    pub qkv_clamp: Option<f32>,
+    /// How the model knows the order of tokens.
+    pub positions: Positions,
     /// Multiplies the scores `q . k`.
     pub attention_scale: f32,
     /// `cap * tanh(logit / cap)` on the logits.
@@ -59,6 +65,39 @@ pub struct Config {
     pub ropes: Vec<Rope>,
     /// One entry per layer.
     pub layers: Vec<LayerKind>,
+}
+
+/// How a model knows the order of tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Positions {
+    /// Queries and keys are rotated as [`Config::ropes`] says.
+    Rotary,
+    /// Scores fall with the distance, by these slopes of the heads (ALiBi, Press et al., 2022).
+    Alibi(Vec<f32>),
+    /// Every position has a vector of its own, which is added to the embedding. A text of such a model has an end.
+    Learned {
+        /// Row of the first position in the table of vectors.
+        offset: usize,
+    },
+}
+
+impl Positions {
+    /// ALiBi for so many heads: `2^(-largest i / n)` for i from 1 to n, the next power of two. Of these, where there are fewer heads,
+    /// every other one from the second on, then those between them from the first on.
+    pub fn alibi(heads: usize, largest: f32) -> Self {
+        let n = heads.next_power_of_two();
+        let slope = |i: usize| 2f32.powf(-largest * (i + 1) as f32 / n as f32);
+        if n == heads {
+            return Self::Alibi((0..n).map(slope).collect());
+        }
+        let coarse = (1..n).step_by(2);
+        Self::Alibi(coarse.chain((0..n).step_by(2)).take(heads).map(slope).collect())
+    }
+
+    /// The slopes, if there are any: `[heads]`.
+    pub fn slopes(&self) -> Option<&[f32]> {
+        if let Self::Alibi(slopes) = self { Some(slopes) } else { None }
+    }
 }
 
 /// How attention and feed-forward are wired within a layer.
@@ -137,7 +176,7 @@ pub enum EmbeddingScale {
 /// What distinguishes the attention of one layer from that of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerKind {
-    /// Index into [`Config::ropes`].
+    /// Index into [`Config::ropes`], where there are any.
     pub rope: usize,
     /// Sees only the last so many positions, its own included.
     pub window: Option<usize>,
@@ -218,6 +257,14 @@ impl Config {
             );
         }
         check_layers(self.layers.len())?;
+        if let Positions::Alibi(slopes) = &self.positions
+            && slopes.iter().any(|slope| !slope.is_finite())
+        {
+            return wrong("ALiBi's largest bias", "a number of moderate size".into(), format!("{slopes:?}"));
+        }
+        if let Some(limit) = self.qkv_clamp.filter(|limit| !(limit.is_finite() && *limit > 0.0)) {
+            return wrong("clamp of queries, keys and values", "a positive number".into(), limit.to_string());
+        }
         if let Some(Experts { count, used }) = self.experts {
             if count > LARGEST_COUNT {
                 return wrong("experts", format!("at most {LARGEST_COUNT}"), count.to_string());
@@ -298,4 +345,17 @@ pub(crate) fn check_layers(layers: usize) -> Result<usize, ConfigError> {
     }
     let expected = format!("1 to {LARGEST_COUNT}");
     Err(ConfigError::Invalid { key: "layers".into(), expected, found: layers.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slopes_are_those_of_the_paper() {
+        assert_eq!(Positions::alibi(4, 8.0).slopes().unwrap(), [0.25, 0.0625, 0.015_625, 0.003_906_25]);
+        let three = [0.062_5, 0.003_906_25, 0.25];
+        assert_eq!(Positions::alibi(3, 8.0).slopes().unwrap(), three);
+        assert_eq!(Positions::alibi(1, 8.0).slopes().unwrap(), [0.003_906_25]);
+    }
 }

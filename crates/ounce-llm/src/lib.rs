@@ -28,7 +28,7 @@ pub mod session;
 pub mod template;
 pub mod tokenizer;
 
-pub use cache::KvType;
+pub use cache::{KvType, Stream};
 pub use checkpoint::{HeadPrecision, LoadError, LoadOptions};
 pub use config::Config;
 pub use model::{LoadProgress, Model};

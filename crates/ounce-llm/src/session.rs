@@ -1,6 +1,7 @@
 //! A text in progress: a model, what it has read so far and the threads that run it.
 
-use crate::cache::{KvCache, KvType};
+use crate::cache::{KvCache, KvType, Stream};
+use crate::config::{Config, Positions};
 use crate::decoder::{self, Scratch};
 use crate::model::Model;
 use ounce_kernels::ThreadPool;
@@ -17,15 +18,18 @@ const DEFAULT_CONTEXT: usize = 32_768;
 /// How a session is made.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionOptions {
-    /// Positions that the session can hold. `None`: what the model was made for, at most 32,768.
+    /// Positions that the session can hold. `None`: what the model was made for, at most 32,768. Without meaning for a session that
+    /// streams.
     pub context: Option<usize>,
     /// How keys and values are kept.
     pub kv: KvType,
+    /// Which tokens are kept of a text without end. `None`: all; the text ends where the context is full.
+    pub stream: Option<Stream>,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { context: None, kv: KvType::F16 }
+        Self { context: None, kv: KvType::F16, stream: None }
     }
 }
 
@@ -40,6 +44,25 @@ pub enum SessionError {
         asked: usize,
         /// What the model was made for.
         limit: usize,
+    },
+    /// A window of a stream that is empty, or reaches further than the model was made for.
+    #[error(
+        "{} sinks, a window of {} and chunks of {} tokens were asked for; window and chunk take at least 1, and all three together at most the model's {limit} positions",
+        stream.sinks, stream.window, stream.chunk
+    )]
+    Stream {
+        /// What was asked for.
+        stream: Stream,
+        /// What the model was made for.
+        limit: usize,
+    },
+    /// A text of a model with a vector for every position has an end.
+    #[error(
+        "models of the architecture {architecture} have a vector for every position, so their texts cannot go on without end"
+    )]
+    CannotStream {
+        /// The architecture.
+        architecture: &'static str,
     },
     /// The system does not give the memory that a session of this context needs.
     #[error(
@@ -96,26 +119,22 @@ pub struct Session {
     scratch: Scratch,
     /// `[vocab]`, of the last token.
     logits: Vec<f32>,
-    context: usize,
+    kv: KvType,
 }
 
 impl Session {
     /// An empty session.
     ///
     /// # Errors
-    /// [`SessionError::Context`], [`SessionError::Memory`].
+    /// [`SessionError::Context`], [`SessionError::Stream`], [`SessionError::CannotStream`], [`SessionError::Memory`].
     pub fn new(model: Arc<Model>, pool: ThreadPool, options: SessionOptions) -> Result<Self, SessionError> {
-        let config = model.config();
-        let limit = config.context;
-        let context = options.context.unwrap_or(limit.min(DEFAULT_CONTEXT));
-        if !(1..=limit).contains(&context) {
-            return Err(SessionError::Context { asked: context, limit });
-        }
+        let SessionOptions { context, kv, stream } = options;
+        let cache = new_cache(model.config(), context, kv, stream)?;
+        let context = cache.capacity();
         let memory = |error: OutOfMemory| SessionError::Memory { bytes: error.bytes, context };
-        let cache = KvCache::new(config, context, options.kv).map_err(memory)?;
-        let scratch = Scratch::new(config, context.min(SLICE)).map_err(memory)?;
-        let logits = vec![0.0; config.vocab_size];
-        Ok(Self { cache, scratch, logits, context, model, pool })
+        let scratch = Scratch::new(model.config(), context.min(SLICE)).map_err(memory)?;
+        let logits = vec![0.0; model.config().vocab_size];
+        Ok(Self { cache, scratch, logits, kv, model, pool })
     }
 
     /// The model.
@@ -123,14 +142,29 @@ impl Session {
         &self.model
     }
 
-    /// Tokens read so far.
+    /// Tokens read so far, evicted ones included.
     pub fn position(&self) -> usize {
-        self.cache.length
+        self.cache.held() + self.cache.evicted()
+    }
+
+    /// Tokens that are held: all that were read, unless the session streams.
+    pub fn held(&self) -> usize {
+        self.cache.held()
     }
 
     /// Tokens that the session can hold.
     pub fn context(&self) -> usize {
-        self.context
+        self.cache.capacity()
+    }
+
+    /// Which tokens are kept of a text without end, if the session streams.
+    pub fn stream(&self) -> Option<Stream> {
+        self.cache.stream()
+    }
+
+    /// Whether not a single token more can be read. Never so if the session streams.
+    pub fn is_full(&self) -> bool {
+        self.cache.room() == 0
     }
 
     /// Bytes of keys and values at full context; the system hands them out as positions are filled.
@@ -138,14 +172,32 @@ impl Session {
         self.cache.bytes()
     }
 
-    /// Forgets all but the first `length` tokens. Does nothing if there are no more.
-    pub fn truncate(&mut self, length: usize) {
-        self.cache.length = self.cache.length.min(length);
+    /// Forgets all but the first `length` tokens, and returns how many are left: fewer than `length` if fewer were read, and no more than
+    /// the sinks if some of those `length` tokens were evicted.
+    pub fn truncate(&mut self, length: usize) -> usize {
+        let Self { model, pool, cache, .. } = self;
+        pool.region(|team| cache.truncate(team, model.config(), length))
     }
 
     /// Forgets everything.
     pub fn reset(&mut self) {
         self.truncate(0);
+    }
+
+    /// Forgets everything and goes on with another stream, or none: then as many positions can be held as in a new session.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); the session is left unchanged.
+    pub fn restart(&mut self, stream: Option<Stream>) -> Result<(), SessionError> {
+        let cache = new_cache(self.model.config(), None, self.kv, stream)?;
+        let context = cache.capacity();
+        let tokens = context.min(SLICE);
+        if tokens > self.scratch.tokens {
+            let memory = |error: OutOfMemory| SessionError::Memory { bytes: error.bytes, context };
+            self.scratch = Scratch::new(self.model.config(), tokens).map_err(memory)?;
+        }
+        self.cache = cache;
+        Ok(())
     }
 
     /// The threads.
@@ -172,12 +224,14 @@ impl Session {
     ) -> Result<&[f32], SessionError> {
         self.check(tokens)?;
         let mut done = 0;
-        for slice in tokens.chunks(self.scratch.tokens) {
+        while done < tokens.len() {
+            let slice = &tokens[done..][..self.at_once(tokens.len() - done)];
             done += slice.len();
             let last = done == tokens.len();
             let Self { model, pool, cache, scratch, logits, .. } = self;
             pool.region(|team| {
                 let (config, weights) = (model.config(), model.weights());
+                cache.make_room(team, config);
                 decoder::forward(team, config, weights, slice, cache, scratch);
                 if last {
                     decoder::logits(team, config, weights, scratch, slice.len() - 1, logits);
@@ -205,10 +259,12 @@ impl Session {
         let rows_at_once = (LOGITS_AT_ONCE / vocab_size).clamp(1, self.scratch.tokens).min(tokens.len());
         let mut logits = vec![0.0; rows_at_once * vocab_size];
         let mut done = 0;
-        for slice in tokens.chunks(self.scratch.tokens) {
+        while done < tokens.len() {
+            let slice = &tokens[done..][..self.at_once(tokens.len() - done)];
             let Self { model, pool, cache, scratch, .. } = self;
             pool.region(|team| {
                 let (config, weights) = (model.config(), model.weights());
+                cache.make_room(team, config);
                 decoder::forward(team, config, weights, slice, cache, scratch);
                 for first in (0..slice.len()).step_by(rows_at_once) {
                     let rows = rows_at_once.min(slice.len() - first);
@@ -230,10 +286,40 @@ impl Session {
         if let Some(index) = tokens.iter().position(|&token| token as usize >= vocab_size) {
             return Err(SessionError::UnknownToken { token: tokens[index], index, vocab_size });
         }
-        let position = self.cache.length;
-        if tokens.len() > self.context - position {
-            return Err(SessionError::ContextFull { position, more: tokens.len(), limit: self.context });
+        let (position, limit) = (self.position(), self.context());
+        if self.stream().is_none() && tokens.len() > limit - position {
+            return Err(SessionError::ContextFull { position, more: tokens.len(), limit });
         }
         Ok(())
     }
+
+    /// How many of `left` tokens go through the layers next.
+    fn at_once(&self, left: usize) -> usize {
+        left.min(self.scratch.tokens).min(self.cache.room())
+    }
+}
+
+/// An empty cache, after checking what is asked for against what the model was made for.
+fn new_cache(
+    config: &Config,
+    context: Option<usize>,
+    kv: KvType,
+    stream: Option<Stream>,
+) -> Result<KvCache, SessionError> {
+    let limit = config.context;
+    let memory = |context| move |error: OutOfMemory| SessionError::Memory { bytes: error.bytes, context };
+    if let Some(stream) = stream {
+        if stream.window == 0 || stream.chunk == 0 || stream.capacity() > limit {
+            return Err(SessionError::Stream { stream, limit });
+        }
+        if matches!(config.positions, Positions::Learned { .. }) {
+            return Err(SessionError::CannotStream { architecture: config.architecture });
+        }
+        return KvCache::streaming(config, stream, kv).map_err(memory(stream.capacity()));
+    }
+    let context = context.unwrap_or(limit.min(DEFAULT_CONTEXT));
+    if !(1..=limit).contains(&context) {
+        return Err(SessionError::Context { asked: context, limit });
+    }
+    KvCache::new(config, context, kv).map_err(memory(context))
 }

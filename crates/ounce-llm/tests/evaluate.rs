@@ -19,7 +19,12 @@ fn session(case: &str) -> Session {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/decoder").join(case);
     let mut pool = ThreadPool::new(1);
     let model = Model::load(&folder, &mut pool, &mut |_| ()).unwrap();
-    Session::new(Arc::new(model), pool, SessionOptions { context: Some(WINDOW), kv: KvType::F32 }).unwrap()
+    Session::new(
+        Arc::new(model),
+        pool,
+        SessionOptions { context: Some(WINDOW), kv: KvType::F32, ..Default::default() },
+    )
+    .unwrap()
 }
 
 fn tokens(session: &Session, n: usize) -> Vec<u32> {

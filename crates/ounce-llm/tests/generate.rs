@@ -18,7 +18,7 @@ fn generator(context: usize) -> Generator {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/decoder/llama");
     let mut pool = ThreadPool::new(1);
     let model = Model::load(&folder, &mut pool, &mut |_| ()).unwrap();
-    let options = SessionOptions { context: Some(context), kv: KvType::F32 };
+    let options = SessionOptions { context: Some(context), kv: KvType::F32, ..Default::default() };
     Generator::new(Session::new(Arc::new(model), pool, options).unwrap())
 }
 

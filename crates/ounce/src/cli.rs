@@ -1,6 +1,6 @@
 //! The command line, and the arguments that several commands share.
 
-use crate::commands::{bench, chat, inspect, perplexity, pull, quantize};
+use crate::commands::{bench, chat, inspect, perplexity, pull, quantize, streameval};
 use crate::failure::{Failure, Result};
 use crate::output::note;
 use clap::builder::RangedU64ValueParser;
@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Quantize(Box<quantize::Arguments>),
     /// Measure how well a model predicts a text
     Perplexity(perplexity::Arguments),
+    /// Ask a model about lines that it read a while ago, along a text without end
+    Streameval(streameval::Arguments),
     /// Measure prefill and decode speed
     Bench(bench::Arguments),
 }
@@ -67,8 +69,12 @@ pub(crate) fn at_least_one() -> RangedU64ValueParser<usize> {
 /// How keys and values are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kv {
+    /// 16-bit floats
     F16,
+    /// Exact, twice the memory
     F32,
+    /// 8-bit integers, half the memory
+    Q8,
 }
 
 impl From<Kv> for KvType {
@@ -76,6 +82,7 @@ impl From<Kv> for KvType {
         match kv {
             Kv::F16 => Self::F16,
             Kv::F32 => Self::F32,
+            Kv::Q8 => Self::Q8,
         }
     }
 }

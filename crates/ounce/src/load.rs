@@ -3,14 +3,13 @@
 use crate::failure::{Failure, Result};
 use crate::fetch::progress_bar;
 use ounce_kernels::ThreadPool;
-use ounce_llm::cache::KvType;
 use ounce_llm::model::{LoadProgress, Model};
-use ounce_llm::session::{Session, SessionOptions};
+use ounce_llm::session::{Session, SessionError, SessionOptions};
 use std::path::Path;
 use std::sync::Arc;
 
 /// Loads the model at `path` and opens a session with it.
-pub(crate) fn session(path: &Path, threads: usize, context: Option<usize>, kv: KvType) -> Result<Session> {
+pub(crate) fn session(path: &Path, threads: usize, options: SessionOptions) -> Result<Session> {
     let mut pool = ThreadPool::new(threads);
     let mut bar = None;
     let loaded = Model::load(path, &mut pool, &mut |progress| {
@@ -21,7 +20,13 @@ pub(crate) fn session(path: &Path, threads: usize, context: Option<usize>, kv: K
         bar.finish_and_clear();
     }
     let model = loaded.map_err(|error| with_hint(Failure::from(error), path))?;
-    Ok(Session::new(Arc::new(model), pool, SessionOptions { context, kv })?)
+    Session::new(Arc::new(model), pool, options).map_err(|error| {
+        let failure = Failure::from_error(&error);
+        if matches!(error, SessionError::Stream { .. }) {
+            return failure.hint("choose a smaller --window, or forget fewer tokens at a time with --evict");
+        }
+        failure
+    })
 }
 
 /// Adds what can be done about a model that cannot be loaded.

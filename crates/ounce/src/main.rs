@@ -5,6 +5,7 @@
 
 mod cache;
 mod catalogue;
+mod chart;
 mod chat;
 mod cli;
 mod commands;
@@ -16,6 +17,7 @@ mod measure;
 mod output;
 mod quantize;
 mod resolve;
+mod stream;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Perplexity(arguments) => commands::perplexity::run(&arguments),
         Command::Quantize(arguments) => commands::quantize::run(&arguments),
+        Command::Streameval(arguments) => commands::streameval::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };
     match result {

@@ -1,10 +1,11 @@
-//! Standard output, which may be a pipe that nobody reads or a disk that is full, and standard error, which may be either too.
+//! Standard output, which may be a pipe that nobody reads or a disk that is full, standard error, which may be either too, and files.
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Context as _, Failure, Result};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{Write as _, stderr, stdout};
+use std::path::Path;
 
 /// Writes `text` to standard output at once.
 pub(crate) fn print(text: &str) -> Result<()> {
@@ -15,6 +16,17 @@ pub(crate) fn print(text: &str) -> Result<()> {
 /// Writes `value` to standard output as one indented JSON document.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let file = tempfile::NamedTempFile::new_in(folder)?;
+        std::fs::write(file.path(), text)?;
+        file.persist(path).map(|_| ()).map_err(|error| error.error)
+    };
+    write().context(|| format!("cannot write {}", path.display()))
 }
 
 /// Writes a line to standard error. Control characters, which may come from a file's names, are escaped; line feeds are kept. That nobody

@@ -120,6 +120,91 @@ fn a_context_that_is_too_small_is_explained() {
 }
 
 #[test]
+fn a_stream_goes_on_beyond_the_context() {
+    let machine = machine();
+    let arguments =
+        ["chat", "a.gguf", "-p", "tell", "--system", "be a hen", "--greedy", "--max-tokens", "600"];
+    let ask = |more: &[&str]| machine.run(&[&arguments[..], more].concat());
+    // This model never ends a text by itself.
+    assert!(ask(&[]).ok().stderr.contains("context of 256 tokens is full"));
+    let ran = ask(&["--sinks", "4", "--window", "60", "--evict", "16"]).ok();
+    assert!(ran.stderr.contains("answer 600 tokens") && !ran.stderr.contains("full"), "{ran:?}");
+    let long = "word ".repeat(300);
+    let asked = ["chat", "a.gguf", "-p", &long, "--max-tokens", "3", "--window", "60", "--evict", "16"];
+    assert!(machine.run(&asked).ok().stderr.contains("answer 3 tokens"));
+    ask(&["--window", "300"]).fails(1, &["300", "256", "--window"]);
+    ask(&["--window", "60", "--ctx", "100"]).fails(2, &["--ctx"]);
+    ask(&["--window", "0"]).fails(2, &["--window"]);
+    // The sinks hold the system message, whatever its length, and leave the window no room.
+    let system = "hen ".repeat(60);
+    machine
+        .run(&["chat", "a.gguf", "-p", "x", "--system", &system, "--window", "60"])
+        .fails(1, &["256", "system message"]);
+}
+
+#[test]
+fn a_text_is_measured_as_one_stream() {
+    let machine = machine();
+    let measure = |more: &[&str]| {
+        let stream =
+            ["perplexity", "b.gguf", "--text", "text", "--stream", "--window", "60", "--evict", "10"];
+        machine.run(&[&stream[..], more].concat())
+    };
+    let files = ["--csv", "rows.csv", "--figure", "rows.svg", "--every", "100", "--recompute-every", "50"];
+    let json = measure(&[&files[..], &["--tokens", "900", "--json"]].concat()).ok().json();
+    assert_eq!((json["sinks"].as_u64(), json["window"].as_u64()), (Some(4), Some(60)));
+    let readings = json["readings"].as_array().unwrap();
+    assert_eq!(readings.len(), 4);
+    for reading in readings {
+        let rows = reading["rows"].as_array().unwrap();
+        let name = reading["reading"].as_str().unwrap();
+        let last = rows.last().unwrap();
+        let (end, held) = (last["tokens"].as_u64().unwrap(), last["held"].as_u64().unwrap());
+        match name {
+            "dense" => assert_eq!((end, held), (257, 256)),
+            "recompute" => assert!(end > 800 && held == 64, "{reading}"),
+            _ => assert!(end == 900 && held <= 74, "{reading}"),
+        }
+        assert!(rows.iter().all(|row| row["perplexity"].as_f64().unwrap() > 1.0), "{reading}");
+    }
+    let csv = std::fs::read_to_string(machine.path("data/rows.csv")).unwrap();
+    let rows: usize = readings.iter().map(|reading| reading["rows"].as_array().unwrap().len()).sum();
+    assert_eq!(csv.lines().count(), rows + 1);
+    assert!(csv.starts_with("reading,tokens,"));
+    assert!(
+        std::fs::read_to_string(machine.path("data/rows.svg")).unwrap().matches("<polyline").count() == 4
+    );
+
+    let one = measure(&["--tokens", "300", "--readings", "sinks", "--feed", "1", "--json"]).ok().json();
+    let many = measure(&["--tokens", "300", "--readings", "sinks", "--json"]).ok().json();
+    let of = |json: &serde_json::Value| json["readings"][0]["perplexity"].as_f64().unwrap();
+    assert!((of(&one) / of(&many) - 1.0).abs() < 1e-3, "{} {}", of(&one), of(&many));
+    let text = measure(&["--tokens", "300", "--recompute-every", "100"]).ok().stdout;
+    assert!(text.contains("recompute") && text.contains("sinks"), "{text}");
+    measure(&["--chunks", "3"]).fails(2, &["--chunks"]);
+    machine.run(&["perplexity", "b.gguf", "--text", "text", "--feed", "1"]).fails(2, &["--stream"]);
+}
+
+#[test]
+fn lines_that_were_read_a_while_ago_are_asked_for() {
+    let machine = machine();
+    let ask = |more: &[&str]| {
+        let task =
+            ["streameval", "b.gguf", "--lines", "12", "--every", "2", "--back", "3", "--window", "120"];
+        machine.run(&[&task[..], &["--evict", "16"], more].concat())
+    };
+    let json = ask(&["--readings", "window,recompute,sinks", "--json"]).ok().json();
+    for reading in json["readings"].as_array().unwrap() {
+        // Of the lines 2, 4, ... 12 all but the first have a line 3 lines before them.
+        assert_eq!(reading["questions"], 5, "{reading}");
+        assert!(reading["tokens"].as_u64().unwrap() > 256, "{reading}");
+    }
+    assert_eq!(json, ask(&["--readings", "window,recompute,sinks", "--json"]).ok().json());
+    let text = ask(&[]).ok().stdout;
+    assert!(text.contains("12 lines") && text.contains("dense") && text.contains("sinks"), "{text}");
+}
+
+#[test]
 fn perplexity_names_its_protocol() {
     let machine = machine();
     let measure =

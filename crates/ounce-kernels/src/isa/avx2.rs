@@ -50,6 +50,11 @@ unsafe impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> __m256 {
+        // SAFETY: 8 bytes are readable, as the caller promises.
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
+    }
+    #[inline(always)]
     unsafe fn store_i8(self, to: *mut i8, x: __m256) {
         // SAFETY: 8 bytes are writable, as the caller promises.
         unsafe {

@@ -50,6 +50,14 @@ unsafe impl<const SDOT: bool> Simd for Neon<SDOT> {
         unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vreinterpret_u16_u8(vld1_u8(from.cast())))) }
     }
     #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> float32x4_t {
+        // SAFETY: 4 bytes are readable, as the caller promises.
+        unsafe {
+            let bytes = vreinterpret_s8_s32(vdup_n_s32(from.cast::<i32>().read_unaligned()));
+            vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(bytes))))
+        }
+    }
+    #[inline(always)]
     unsafe fn store_i8(self, to: *mut i8, x: float32x4_t) {
         // SAFETY: 4 bytes are writable, as the caller promises.
         unsafe {

@@ -54,6 +54,11 @@ unsafe impl Simd for Portable {
         raw.map(|raw| f32::from_bits(u32::from(raw) << 16))
     }
     #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> Self::F {
+        // SAFETY: as the caller promises.
+        unsafe { from.cast::<[i8; LANES]>().read_unaligned() }.map(f32::from)
+    }
+    #[inline(always)]
     unsafe fn store_i8(self, to: *mut i8, x: Self::F) {
         // SAFETY: as the caller promises.
         unsafe { to.cast::<[i8; LANES]>().write_unaligned(x.map(|x| x.round_ties_even() as i8)) }

@@ -80,6 +80,7 @@ impl FloatMatrix {
             Element::F32 => "f32",
             Element::F16 => "f16",
             Element::Bf16 => "bf16",
+            Element::I8 => "i8",
         }
     }
 }

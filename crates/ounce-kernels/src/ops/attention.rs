@@ -3,134 +3,11 @@
 //! One token attends position by position. Several tokens are taken in blocks of queries against blocks of keys with a running
 //! maximum and sum (Milakov and Gimelshein 2018; FlashAttention, Dao et al. 2022), so that no matrix larger than one block exists.
 
+use super::KvLayer;
 use crate::pool::{Buffers, SharedMut, at_least};
-use crate::simd::Element;
-use crate::simd::attend::{QUERIES, Query, soft_cap};
+use crate::simd::attend::{QUERIES, Query, penalize, soft_cap};
 use crate::simd::gemm::{PANEL, TILE_ROWS, Tile};
 use crate::{Kernels, Team};
-
-/// The number format of cached keys and values.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum KvType {
-    /// Single precision: exact, twice the memory.
-    F32,
-    /// Half precision.
-    #[default]
-    F16,
-}
-
-/// The system does not give the memory that a cache needs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OutOfMemory {
-    /// At most so many bytes were asked for.
-    pub bytes: usize,
-}
-
-impl std::fmt::Display for OutOfMemory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} bytes of memory cannot be had", self.bytes)
-    }
-}
-
-impl std::error::Error for OutOfMemory {}
-
-/// The cached keys and values of one layer, each `[kv_heads, capacity, head_dim]`.
-#[derive(Debug)]
-pub struct KvLayer {
-    kv_heads: usize,
-    head_dim: usize,
-    capacity: usize,
-    keys: Store,
-    values: Store,
-}
-
-#[derive(Debug)]
-enum Store {
-    F32(Vec<f32>),
-    F16(Vec<u16>),
-}
-
-impl Store {
-    fn new(len: usize, ty: KvType) -> Option<Self> {
-        // Zeroed memory is committed by the system when it is first written.
-        match ty {
-            KvType::F32 => bytemuck::allocation::try_zeroed_vec(len).ok().map(Store::F32),
-            KvType::F16 => bytemuck::allocation::try_zeroed_vec(len).ok().map(Store::F16),
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Store::F32(data) => bytemuck::cast_slice(data),
-            Store::F16(data) => bytemuck::cast_slice(data),
-        }
-    }
-
-    fn element(&self) -> Element {
-        match self {
-            Store::F32(_) => Element::F32,
-            Store::F16(_) => Element::F16,
-        }
-    }
-
-    fn write(&mut self, kernels: Kernels, at: usize, x: &[f32]) {
-        match self {
-            Store::F32(data) => data[at..at + x.len()].copy_from_slice(x),
-            Store::F16(data) => kernels.narrow(x, &mut data[at..at + x.len()]),
-        }
-    }
-}
-
-impl KvLayer {
-    /// An empty cache for `capacity` positions. Its memory is committed as it is filled.
-    ///
-    /// # Errors
-    /// [`OutOfMemory`] if the system does not give that much.
-    pub fn new(kv_heads: usize, head_dim: usize, capacity: usize, ty: KvType) -> Result<Self, OutOfMemory> {
-        let len = kv_heads.checked_mul(head_dim).and_then(|row| row.checked_mul(capacity));
-        let store = || Store::new(len?, ty);
-        match (store(), store()) {
-            (Some(keys), Some(values)) => Ok(Self { kv_heads, head_dim, capacity, keys, values }),
-            _ => Err(OutOfMemory { bytes: len.and_then(|len| len.checked_mul(8)).unwrap_or(usize::MAX) }),
-        }
-    }
-
-    /// Stores keys and values (`[n, kv_heads * head_dim]` each) of the positions from `position` on.
-    ///
-    /// # Panics
-    /// If the positions exceed the capacity.
-    pub fn store(&mut self, team: &Team<'_>, position: usize, k: &[f32], v: &[f32]) {
-        let row = self.kv_heads * self.head_dim;
-        let n = k.len() / row;
-        assert!(k.len() == n * row && v.len() == k.len() && position + n <= self.capacity);
-        let kernels = team.kernels();
-        for (t, (k, v)) in k.chunks_exact(row).zip(v.chunks_exact(row)).enumerate() {
-            let heads = k.chunks_exact(self.head_dim).zip(v.chunks_exact(self.head_dim));
-            for (head, (k, v)) in heads.enumerate() {
-                let at = (head * self.capacity + position + t) * self.head_dim;
-                self.keys.write(kernels, at, k);
-                self.values.write(kernels, at, v);
-            }
-        }
-    }
-
-    /// Positions there is room for.
-    pub fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    /// Bytes of one position's key and value.
-    pub fn bytes_per_position(&self) -> usize {
-        2 * self.kv_heads * self.head_dim * self.keys.element().size()
-    }
-
-    /// Keys and values of `count` positions of one head from `first` on.
-    fn head(&self, head: usize, first: usize, count: usize) -> (&[u8], &[u8]) {
-        let row = self.head_dim * self.keys.element().size();
-        let range = (head * self.capacity + first) * row..(head * self.capacity + first + count) * row;
-        (&self.keys.bytes()[range.clone()], &self.values.bytes()[range])
-    }
-}
 
 /// Attention of some queries, whose own keys and values are already in the cache.
 #[derive(Clone, Copy, Debug)]
@@ -149,6 +26,8 @@ pub struct Attention<'a> {
     pub window: Option<usize>,
     /// Scores are bounded to `cap * tanh(score / cap)`.
     pub softcap: Option<f32>,
+    /// `[heads]`: what is taken from a scaled score for each position between key and query (ALiBi, Press et al. 2022).
+    pub slopes: Option<&'a [f32]>,
 }
 
 /// Writes `softmax(scale * q k^T) v` to `out` (`[n, heads * head_dim]`).
@@ -156,11 +35,12 @@ pub struct Attention<'a> {
 /// # Panics
 /// If lengths do not fit.
 pub fn attention(team: &mut Team<'_>, a: &Attention<'_>, out: &mut [f32]) {
-    let d = a.cache.head_dim;
+    let d = a.cache.head_dim();
     let row = a.heads * d;
     let n = a.q.len() / row;
     assert!(a.q.len() == n * row && out.len() == a.q.len());
-    assert!(a.start + n <= a.cache.capacity && a.heads.is_multiple_of(a.cache.kv_heads));
+    assert!(a.start + n <= a.cache.capacity() && a.heads.is_multiple_of(a.cache.kv_heads()));
+    assert!(a.slopes.is_none_or(|slopes| slopes.len() == a.heads));
     let out = SharedMut::new(out);
     if n < FEW_QUERIES {
         for_single_queries(team, a, n, &out);
@@ -182,17 +62,17 @@ const SPAN: usize = 256;
 
 /// Every token by itself: spans of positions in parallel, then the spans of every head put together.
 fn for_single_queries(team: &mut Team<'_>, a: &Attention<'_>, n: usize, out: &SharedMut<'_, f32>) {
-    let d = a.cache.head_dim;
+    let d = a.cache.head_dim();
     let kernels = team.kernels();
-    let group = a.heads / a.cache.kv_heads;
+    let group = a.heads / a.cache.kv_heads();
     let parts = group.div_ceil(QUERIES);
     let spans = (a.start + n).div_ceil(SPAN);
     let mut common = team.take_common();
     // [n, spans, heads, d + 2]: largest score, sum of exponentials, weighted sum of values
     let partial = SharedMut::new(at_least(&mut common.work, n * spans * a.heads * (d + 2)));
-    team.run_with_buffers(n * spans * a.cache.kv_heads * parts, |item, buffers| {
+    team.run_with_buffers(n * spans * a.cache.kv_heads() * parts, |item, buffers| {
         let (rest, part) = (item / parts, item % parts);
-        let (rest, kv_head) = (rest / a.cache.kv_heads, rest % a.cache.kv_heads);
+        let (rest, kv_head) = (rest / a.cache.kv_heads(), rest % a.cache.kv_heads());
         let (t, span) = (rest / spans, rest % spans);
         let head = kv_head * group + part * QUERIES;
         let queries = QUERIES.min(group - part * QUERIES);
@@ -210,11 +90,15 @@ fn for_single_queries(team: &mut Team<'_>, a: &Attention<'_>, n: usize, out: &Sh
         let (keys, values) = a.cache.head(kv_head, first, end - first);
         kernels.attend(Query {
             q: &a.q[(t * a.heads + head) * d..][..queries * d],
-            keys,
-            values,
-            element: a.cache.keys.element(),
+            keys: keys.bytes,
+            values: values.bytes,
+            element: a.cache.element(),
+            key_scales: keys.scales,
+            value_scales: values.scales,
             scale: a.scale,
             softcap: a.softcap,
+            slopes: a.slopes.map_or(&[], |slopes| &slopes[head..head + queries]),
+            behind: position - first,
             scores: at_least(&mut buffers.work, queries * (end - first)),
             out,
         });
@@ -276,16 +160,16 @@ impl<'a> Block<'a> {
 }
 
 fn for_blocks(team: &mut Team<'_>, a: &Attention<'_>, n: usize, out: &SharedMut<'_, f32>) {
-    let group = a.heads / a.cache.kv_heads;
+    let group = a.heads / a.cache.kv_heads();
     let tokens = (QUERY_ROWS / group).max(1);
     let token_blocks = n.div_ceil(tokens);
     let kernels = team.kernels();
     // Late blocks see the most keys; they go first, so that the threads end together.
-    team.run_with_buffers(token_blocks * a.cache.kv_heads, |item, buffers| {
-        let block = token_blocks - 1 - item / a.cache.kv_heads;
+    team.run_with_buffers(token_blocks * a.cache.kv_heads(), |item, buffers| {
+        let block = token_blocks - 1 - item / a.cache.kv_heads();
         let first = block * tokens;
         let count = tokens.min(n - first);
-        query_block(kernels, a, item % a.cache.kv_heads, first, count, buffers, out);
+        query_block(kernels, a, item % a.cache.kv_heads(), first, count, buffers, out);
     });
 }
 
@@ -299,8 +183,8 @@ fn query_block(
     buffers: &mut Buffers,
     out: &SharedMut<'_, f32>,
 ) {
-    let d = a.cache.head_dim;
-    let group = a.heads / a.cache.kv_heads;
+    let d = a.cache.head_dim();
+    let group = a.heads / a.cache.kv_heads();
     let width = d.next_multiple_of(PANEL);
     let rows = count * group;
     let block = Block::new(&mut buffers.work, rows, d, width);
@@ -325,6 +209,11 @@ fn query_block(
         for row in 0..rows {
             let position = a.start + first + row / group;
             let scores = &mut block.scores[row * KEYS..][..KEYS];
+            if let Some(slopes) = a.slopes {
+                let slope = slopes[kv_head * group + row % group];
+                // Keys behind the query come out too high; they are hidden.
+                penalize(scores, slope, position.saturating_sub(key));
+            }
             let visible = (position + 1).saturating_sub(key).min(keys);
             let hidden = first_seen(a, position).saturating_sub(key).min(visible);
             scores[..hidden].fill(0.0);
@@ -364,17 +253,25 @@ fn load_keys_and_values(
     values_out: &mut [f32],
     row: &mut [f32],
 ) {
-    let d = a.cache.head_dim;
+    let d = a.cache.head_dim();
     let width = values_out.len() / KEYS;
-    let element = a.cache.keys.element();
+    let element = a.cache.element();
     let (keys, values) = a.cache.head(kv_head, first, count);
     let bytes = d * element.size();
-    for (j, (key, value)) in keys.chunks_exact(bytes).zip(values.chunks_exact(bytes)).enumerate() {
+    let rows = keys.bytes.chunks_exact(bytes).zip(values.bytes.chunks_exact(bytes));
+    for (j, (key, value)) in rows.enumerate() {
         kernels.widen(element, key, row);
+        if let Some(&scale) = keys.scales.get(j) {
+            kernels.scale(row, scale);
+        }
         for (k, &x) in row.iter().enumerate() {
             keys_out[k * KEYS + j] = x;
         }
-        kernels.widen(element, value, &mut values_out[j * width..][..d]);
+        let value_out = &mut values_out[j * width..][..d];
+        kernels.widen(element, value, value_out);
+        if let Some(&scale) = values.scales.get(j) {
+            kernels.scale(value_out, scale);
+        }
         values_out[j * width + d..(j + 1) * width].fill(0.0);
     }
     for column in keys_out.chunks_exact_mut(KEYS) {

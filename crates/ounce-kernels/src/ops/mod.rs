@@ -6,13 +6,15 @@
 mod attention;
 mod elementwise;
 mod gram;
+mod kv;
 mod project;
 mod project_float;
 mod rope;
 
-pub use attention::{Attention, KvLayer, KvType, OutOfMemory, attention};
+pub use attention::{Attention, attention};
 pub use elementwise::{add, norm, norm_add, norm_in_place, softmax};
 pub use gram::{gram, gram_strided, mirror, quadratic_forms};
+pub use kv::{KvLayer, KvType, OutOfMemory};
 pub use project::{Input, MAX_OUTPUTS, Output, project, project_gated};
 pub use rope::{RopeStyle, rope};
 

@@ -1,6 +1,6 @@
 //! Attention of the queries that share a key head, over a run of cached keys and values.
 
-use super::{Bf16, Element, F16, F32, Float, Simd, norm};
+use super::{Bf16, Element, F16, F32, Float, I8, Simd, norm};
 
 /// The most queries of one call.
 pub(crate) const QUERIES: usize = 4;
@@ -14,8 +14,15 @@ pub(crate) struct Query<'a> {
     /// `[positions, head_dim]`
     pub(crate) values: &'a [u8],
     pub(crate) element: Element,
+    /// `[positions]`: what every key and value is multiplied with; empty for floats
+    pub(crate) key_scales: &'a [f32],
+    pub(crate) value_scales: &'a [f32],
     pub(crate) scale: f32,
     pub(crate) softcap: Option<f32>,
+    /// `[queries]`: what is taken from a score for each position between key and query; may be empty
+    pub(crate) slopes: &'a [f32],
+    /// Positions between the first key and the queries
+    pub(crate) behind: usize,
     /// `[queries, positions]`, scratch
     pub(crate) scores: &'a mut [f32],
     /// Per query, the largest score, the sum of `exp(score - largest)`, and `[head_dim]` sums of the values weighted by it.
@@ -27,6 +34,24 @@ pub(crate) struct Query<'a> {
 pub(crate) fn soft_cap(x: &mut [f32], cap: f32) {
     for x in x {
         *x = cap * (*x / cap).tanh();
+    }
+}
+
+/// `x[p] -= slope * (behind - p)`: the bias by distance of ALiBi (Press et al. 2022).
+#[inline(always)]
+pub(crate) fn penalize(x: &mut [f32], slope: f32, behind: usize) {
+    for (p, x) in x.iter_mut().enumerate() {
+        *x -= slope * (behind as i32 - p as i32) as f32;
+    }
+}
+
+/// Multiplies every row of `x` with `scales`, if there are any.
+#[inline(always)]
+fn rescale(x: &mut [f32], scales: &[f32]) {
+    if !scales.is_empty() {
+        for x in x.chunks_exact_mut(scales.len()) {
+            x.iter_mut().zip(scales).for_each(|(x, scale)| *x *= scale);
+        }
     }
 }
 
@@ -128,15 +153,20 @@ fn attend_group<S: Simd, E: Float, const G: usize>(s: S, query: Query<'_>, d: us
             }
         }
     }
+    rescale(scores, query.key_scales);
     norm::scale(s, scores, query.scale);
     if let Some(cap) = query.softcap {
         soft_cap(scores, cap);
+    }
+    for (scores, &slope) in scores.chunks_exact_mut(positions).zip(query.slopes) {
+        penalize(scores, slope, query.behind);
     }
     let out_stride = d + 2;
     for (scores, out) in scores.chunks_exact_mut(positions).zip(out.chunks_exact_mut(out_stride)) {
         out[0] = norm::maximum(s, scores);
         out[1] = norm::exp_sum(s, scores, out[0]);
     }
+    rescale(scores, query.value_scales);
     let mut c = 0;
     // SAFETY: columns c..c + 2 * LANES (or + LANES, or c alone) lie inside each of `positions` rows of `d`, and inside `out`.
     unsafe {
@@ -180,9 +210,13 @@ pub(crate) fn attend<S: Simd>(s: S, query: Query<'_>) {
     assert!(query.q.len() == queries * d && query.out.len() == queries * (d + 2));
     assert!(!query.scores.is_empty() && query.scores.len().is_multiple_of(queries));
     assert!(query.keys.len() == bytes && query.values.len() == bytes);
+    let scales = if query.element == Element::I8 { query.scores.len() / queries } else { 0 };
+    assert!(query.key_scales.len() == scales && query.value_scales.len() == scales);
+    assert!(query.slopes.is_empty() || query.slopes.len() == queries);
     match query.element {
         Element::F32 => attend_as::<S, F32>(s, query, queries, d),
         Element::F16 => attend_as::<S, F16>(s, query, queries, d),
         Element::Bf16 => attend_as::<S, Bf16>(s, query, queries, d),
+        Element::I8 => attend_as::<S, I8>(s, query, queries, d),
     }
 }

@@ -43,6 +43,11 @@ pub(crate) unsafe trait Simd: Copy {
     /// # Safety
     /// `LANES` values are readable from `from`.
     unsafe fn load_bf16(self, from: *const u16) -> Self::F;
+    /// Loads signed bytes.
+    ///
+    /// # Safety
+    /// `LANES` values are readable from `from`.
+    unsafe fn load_i8(self, from: *const i8) -> Self::F;
     /// Rounds to nearest even and stores the integers as bytes; values lie in -127..=127.
     ///
     /// # Safety
@@ -70,12 +75,14 @@ pub(crate) unsafe trait Simd: Copy {
     fn maximum(self, a: Self::F) -> f32;
 }
 
-/// The type of the elements of a row of floats in memory.
+/// The type of the elements of a row in memory that is computed with in floats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Element {
     F32,
     F16,
     Bf16,
+    /// Integers, whose scale belongs to the row.
+    I8,
 }
 
 impl Element {
@@ -84,6 +91,7 @@ impl Element {
         match self {
             Element::F32 => 4,
             Element::F16 | Element::Bf16 => 2,
+            Element::I8 => 1,
         }
     }
 }
@@ -102,6 +110,7 @@ pub(crate) trait Float {
 pub(crate) struct F32;
 pub(crate) struct F16;
 pub(crate) struct Bf16;
+pub(crate) struct I8;
 
 impl Float for F32 {
     type Raw = f32;
@@ -139,6 +148,19 @@ impl Float for Bf16 {
     #[inline(always)]
     fn widen(raw: u16) -> f32 {
         f32::from_bits(u32::from(raw) << 16)
+    }
+}
+
+impl Float for I8 {
+    type Raw = i8;
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, from: *const i8) -> S::F {
+        // SAFETY: as the caller promises.
+        unsafe { s.load_i8(from) }
+    }
+    #[inline(always)]
+    fn widen(raw: i8) -> f32 {
+        f32::from(raw)
     }
 }
 

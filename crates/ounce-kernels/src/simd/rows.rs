@@ -1,6 +1,6 @@
 //! Rows of floats in memory: conversion, and products with one vector.
 
-use super::{Bf16, Element, F16, F32, Float, Simd};
+use super::{Bf16, Element, F16, F32, Float, I8, Simd};
 
 #[inline(always)]
 fn widen_as<S: Simd, E: Float>(s: S, from: *const u8, out: &mut [f32]) {
@@ -28,6 +28,7 @@ pub(crate) fn widen<S: Simd>(s: S, element: Element, from: &[u8], out: &mut [f32
         Element::F32 => widen_as::<S, F32>(s, from.as_ptr(), out),
         Element::F16 => widen_as::<S, F16>(s, from.as_ptr(), out),
         Element::Bf16 => widen_as::<S, Bf16>(s, from.as_ptr(), out),
+        Element::I8 => widen_as::<S, I8>(s, from.as_ptr(), out),
     }
 }
 
@@ -120,5 +121,6 @@ pub(crate) fn dot_rows<S: Simd>(s: S, element: Element, rows: &[u8], x: &[f32], 
         Element::F32 => dot_rows_as::<S, F32>(s, rows, x, out),
         Element::F16 => dot_rows_as::<S, F16>(s, rows, x, out),
         Element::Bf16 => dot_rows_as::<S, Bf16>(s, rows, x, out),
+        Element::I8 => dot_rows_as::<S, I8>(s, rows, x, out),
     }
 }

@@ -1,10 +1,9 @@
 //! Falcon: attention and feed-forward side by side. The 7B has one key/value head and one normalisation; 40B, 180B and 11B
 //! (`new_decoder_architecture`) have groups of heads and two normalisations or one.
 
-use super::{ConfigError, Description, Fields, activation, rope};
-use crate::config::{
-    Activation, Bias, Biases, Block, Config, EmbeddingScale, LayerKind, NormKind, RopeStyle, check_layers,
-};
+use super::shape::{Shape, either};
+use super::{ConfigError, Description, activation, rope};
+use crate::config::{Bias, Biases, Block, Config, check_layers};
 
 /// GGUF `falcon`.
 pub(super) fn from_gguf(description: &Description) -> Result<Config, ConfigError> {
@@ -72,59 +71,4 @@ pub(super) fn from_hugging_face(description: &Description) -> Result<Config, Con
         ropes: vec![rope::from_hugging_face(fields, shape.head_dim(), 10_000.0, None)?],
         ..shape.config(description.name)
     })
-}
-
-/// An entry under its present or its first name.
-fn either(fields: &Fields, key: &str, older: &str) -> Result<Option<usize>, ConfigError> {
-    match fields.optional_size(key)? {
-        None => fields.optional_size(older),
-        found => Ok(found),
-    }
-}
-
-struct Shape {
-    vocab_size: usize,
-    hidden: usize,
-    heads: usize,
-    kv_heads: usize,
-    feed_forward: usize,
-    context: usize,
-    layers: usize,
-    norm_eps: f32,
-}
-
-impl Shape {
-    fn head_dim(&self) -> usize {
-        self.hidden / self.heads.max(1)
-    }
-
-    /// What all Falcon models share; the caller sets the block, the biases and the rotation.
-    fn config(&self, architecture: &'static str) -> Config {
-        Config {
-            architecture,
-            vocab_size: self.vocab_size,
-            hidden: self.hidden,
-            feed_forward: self.feed_forward,
-            heads: self.heads,
-            kv_heads: self.kv_heads,
-            head_dim: self.head_dim(),
-            context: self.context,
-            block: Block::Parallel { shared_norm: true },
-            norm: NormKind::Layer,
-            norm_eps: self.norm_eps,
-            norm_offset: 0.0,
-            qk_norm: false,
-            activation: Activation::Gelu,
-            gated: false,
-            experts: None,
-            bias: Biases::all(Bias::None),
-            attention_scale: 1.0 / (self.head_dim() as f32).sqrt(),
-            logit_softcap: None,
-            embedding_scale: EmbeddingScale::One,
-            tied: None,
-            rope_style: RopeStyle::HalfSplit,
-            ropes: Vec::new(),
-            layers: vec![LayerKind { rope: 0, window: None }; self.layers],
-        }
-    }
 }

@@ -2,8 +2,8 @@
 
 use super::{ConfigError, Description, activation, rope};
 use crate::config::{
-    Activation, Bias, Biases, Block, Config, EmbeddingScale, Experts, LayerKind, NormKind, RopeStyle,
-    check_layers,
+    Activation, Bias, Biases, Block, Config, EmbeddingScale, Experts, LayerKind, NormKind, Positions,
+    RopeStyle, check_layers,
 };
 
 /// GGUF `llama`: also Mistral and, with experts, Mixtral.
@@ -38,12 +38,15 @@ pub(super) fn from_gguf(description: &Description) -> Result<Config, ConfigError
         block: Block::Sequential,
         norm: NormKind::Rms,
         norm_eps: fields.number("attention.layer_norm_rms_epsilon")? as f32,
+        norm_bias: Bias::None,
         norm_offset: 0.0,
         qk_norm: false,
         activation: Activation::Silu,
         gated: true,
         experts,
         bias: Biases::all(Bias::IfPresent),
+        qkv_clamp: None,
+        positions: Positions::Rotary,
         attention_scale: 1.0 / (head_dim as f32).sqrt(),
         logit_softcap: None,
         embedding_scale: EmbeddingScale::One,
@@ -83,12 +86,15 @@ pub(super) fn llama(description: &Description) -> Result<Config, ConfigError> {
         block: Block::Sequential,
         norm: NormKind::Rms,
         norm_eps: fields.number_or("rms_norm_eps", 1e-6)? as f32,
+        norm_bias: Bias::None,
         norm_offset: 0.0,
         qk_norm: false,
         activation: activation(fields, "hidden_act", "silu")?,
         gated: true,
         experts: None,
         bias: Biases { qkv: attention, output: attention, feed_forward },
+        qkv_clamp: None,
+        positions: Positions::Rotary,
         attention_scale: 1.0 / (head_dim as f32).sqrt(),
         logit_softcap: None,
         embedding_scale: EmbeddingScale::One,

@@ -7,9 +7,13 @@ mod error;
 mod falcon;
 mod fields;
 mod gemma3;
+mod gpt_neox;
 mod llama;
+mod mpt;
 pub(crate) mod names;
+mod opt;
 mod rope;
+mod shape;
 
 use crate::checkpoint::{Checkpoint, Source};
 use crate::config::Config;
@@ -87,6 +91,30 @@ pub static ARCHITECTURES: &[Architecture] = &[
         from_gguf: falcon::from_gguf,
         from_hugging_face: falcon::from_hugging_face,
         hugging_face_names: &names::FALCON,
+    },
+    Architecture {
+        name: "gpt-neox",
+        gguf: &["gptneox"],
+        model_types: &["gpt_neox"],
+        from_gguf: gpt_neox::from_gguf,
+        from_hugging_face: gpt_neox::from_hugging_face,
+        hugging_face_names: &names::GPT_NEOX,
+    },
+    Architecture {
+        name: "mpt",
+        gguf: &["mpt"],
+        model_types: &["mpt"],
+        from_gguf: mpt::from_gguf,
+        from_hugging_face: mpt::from_hugging_face,
+        hugging_face_names: &names::MPT,
+    },
+    Architecture {
+        name: "opt",
+        gguf: &[],
+        model_types: &["opt"],
+        from_gguf: opt::from_gguf,
+        from_hugging_face: opt::from_hugging_face,
+        hugging_face_names: &names::OPT,
     },
 ];
 

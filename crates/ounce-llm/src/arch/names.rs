@@ -8,6 +8,8 @@ pub(crate) struct Names {
     /// What may stand before all names but that of the head.
     pub(crate) roots: &'static [&'static str],
     pub(crate) embedding: Part,
+    /// Learned vectors of positions.
+    pub(crate) positions: Part,
     pub(crate) final_norm: Part,
     pub(crate) head: Part,
     /// Prefix of layers, without the number.
@@ -47,6 +49,7 @@ pub(crate) enum QkvOrder {
 pub(crate) static GGUF: Names = Names {
     roots: &[""],
     embedding: &["token_embd"],
+    positions: &["position_embd"],
     final_norm: &["output_norm"],
     head: &["output"],
     layers: "blk.",
@@ -76,6 +79,7 @@ pub(crate) static GGUF: Names = Names {
 pub(crate) static LLAMA: Names = Names {
     roots: &["model."],
     embedding: &["embed_tokens"],
+    positions: &[],
     final_norm: &["norm"],
     head: &["lm_head"],
     layers: "layers.",
@@ -127,5 +131,49 @@ pub(crate) static FALCON: Names = Names {
     gate: &[],
     up: &["mlp.dense_h_to_4h"],
     down: &["mlp.dense_4h_to_h"],
+    ..LLAMA
+};
+
+/// GPT-NeoX and Pythia in Hugging Face folders.
+pub(crate) static GPT_NEOX: Names = Names {
+    roots: &["gpt_neox."],
+    embedding: &["embed_in"],
+    final_norm: &["final_layer_norm"],
+    head: &["embed_out", "lm_head"],
+    layers: "layers.",
+    attention_norm: &["input_layernorm"],
+    feed_forward_norm: &["post_attention_layernorm"],
+    o: &["attention.dense"],
+    qkv: &["attention.query_key_value"],
+    ..FALCON
+};
+
+/// MPT in Hugging Face folders.
+pub(crate) static MPT: Names = Names {
+    roots: &["transformer."],
+    embedding: &["wte"],
+    final_norm: &["norm_f"],
+    layers: "blocks.",
+    attention_norm: &["norm_1"],
+    feed_forward_norm: &["norm_2"],
+    o: &["attn.out_proj"],
+    qkv: &["attn.Wqkv"],
+    qkv_order: QkvOrder::Blocks,
+    up: &["ffn.up_proj"],
+    down: &["ffn.down_proj"],
+    ..FALCON
+};
+
+/// OPT in Hugging Face folders.
+pub(crate) static OPT: Names = Names {
+    roots: &["model.decoder.", "decoder."],
+    positions: &["embed_positions"],
+    final_norm: &["final_layer_norm"],
+    attention_norm: &["self_attn_layer_norm"],
+    feed_forward_norm: &["final_layer_norm"],
+    o: &["self_attn.out_proj"],
+    gate: &[],
+    up: &["fc1"],
+    down: &["fc2"],
     ..LLAMA
 };

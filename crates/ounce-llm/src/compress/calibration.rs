@@ -48,7 +48,9 @@ impl Calibration {
         length: usize,
     ) -> Result<Self, CompressError> {
         let mut x = crate::decoder::zeros(tokens.len(), config.hidden)?;
-        team.for_each_chunk_mut(&mut x, config.hidden, |row, x| embedding.lookup(tokens[row], x));
+        team.for_each_chunk_mut(&mut x, config.hidden, |row, x| {
+            embedding.lookup(tokens[row], row % length, x);
+        });
         let mut scratch = Scratch::new(config, length)?;
         for angles in &mut scratch.angles {
             angles.fill(0, length);

@@ -29,28 +29,30 @@ pub(crate) fn attend(
     config: &Config,
     layer: &Layer,
     place: Place,
-    angles: &Angles,
+    angles: Option<&Angles>,
     qk: &mut [f32],
     v: &[f32],
     cache: &mut KvLayer,
     gathered: &mut [f32],
 ) {
-    let (head_dim, rotary_dim, style) = (config.head_dim, angles.rotary_dim, config.rope_style);
-    let room = place.tokens * rotary_dim / 2;
-    let (cos, sin) = (&angles.cos[..room], &angles.sin[..room]);
+    let (head_dim, style) = (config.head_dim, config.rope_style);
     let q_size = gathered.len();
     if let Some((q_norm, k_norm)) = &layer.qk_norms {
         let (q, k) = qk.split_at_mut(q_size);
         ops::norm_in_place(team, &q_norm.norm(), q, head_dim);
         ops::norm_in_place(team, &k_norm.norm(), k, head_dim);
     }
-    if place.tokens == 1 {
-        // The heads of one token lie side by side, keys after queries.
-        ops::rope(team, qk, head_dim, rotary_dim, cos, sin, style);
-    } else {
-        let (q, k) = qk.split_at_mut(q_size);
-        ops::rope(team, q, head_dim, rotary_dim, cos, sin, style);
-        ops::rope(team, k, head_dim, rotary_dim, cos, sin, style);
+    if let Some(angles) = angles {
+        let (cos, sin) = angles.of(place.tokens);
+        let mut rotate = |x: &mut [f32]| ops::rope(team, x, head_dim, angles.rotary_dim, cos, sin, style);
+        if place.tokens == 1 {
+            // The heads of one token lie side by side, keys after queries.
+            rotate(qk);
+        } else {
+            let (q, k) = qk.split_at_mut(q_size);
+            rotate(q);
+            rotate(k);
+        }
     }
     let (q, k) = qk.split_at(q_size);
     cache.store(team, place.start, k, v);
@@ -62,6 +64,7 @@ pub(crate) fn attend(
         scale: config.attention_scale,
         window: place.kind.window,
         softcap: None,
+        slopes: config.positions.slopes(),
     };
     ops::attention(team, &attention, gathered);
 }

@@ -1,12 +1,12 @@
 //! Weights from a checkpoint, by the names of its architecture's row.
 #![expect(clippy::single_range_in_vec_init, reason = "rows are chosen by ranges, a single one being common")]
 
-use super::weights::{Embedding, FeedForward, GatedWeights, Layer, Linear, NormWeights, Weights};
+use super::weights::{Embedding, FeedForward, GatedWeights, Layer, Linear, NormWeights, Table, Weights};
 use crate::arch::names::{Names, Part, QkvOrder};
 use crate::checkpoint::{
     HeadPrecision, LoadError, MatrixSource, Tensor, WeightLoader, bias_names, weight_names,
 };
-use crate::config::{Bias, Block, Config, EmbeddingScale, Experts, NormKind};
+use crate::config::{Bias, Block, Config, EmbeddingScale, Experts, NormKind, Positions};
 use ounce_formats::ggml::GgmlType;
 use std::ops::Range;
 
@@ -65,7 +65,16 @@ pub(crate) fn load_ends<'l>(
     let (vocab, hidden) = (config.vocab_size, config.hidden);
 
     let tensor = loader.tensor(&weight_names(&top(names.embedding)), &[vocab, hidden])?;
-    let embedding = embedding(&tensor, config)?;
+    let scale = embedding_scale(&tensor, config);
+    let positions = match config.positions {
+        Positions::Learned { offset } => {
+            let shape = [config.context + offset, hidden];
+            let tensor = loader.tensor(&weight_names(&top(names.positions)), &shape)?;
+            Some(table(&tensor, offset..shape[0], hidden)?)
+        }
+        Positions::Rotary | Positions::Alibi(_) => None,
+    };
+    let embedding = Embedding { tokens: table(&tensor, 0..vocab, hidden)?, scale, positions };
     let heads: Vec<String> = names.head.iter().map(|stem| stem.to_string()).collect();
     let tied = config.tied.unwrap_or_else(|| !loader.holds(&heads));
     let head = if tied { MatrixSource::of(tensor) } else { loader.source(&heads, &[vocab, hidden])? };
@@ -82,22 +91,27 @@ fn find_root(names: &Names, loader: &WeightLoader) -> &'static str {
     names.roots.iter().find(|root| holds(root)).or(names.roots.first()).copied().unwrap_or_default()
 }
 
-fn embedding(tensor: &Tensor, config: &Config) -> Result<Embedding, LoadError> {
+fn embedding_scale(tensor: &Tensor, config: &Config) -> f32 {
     let root = (config.hidden as f32).sqrt();
-    let scale = match (config.embedding_scale, tensor.ty) {
+    match (config.embedding_scale, tensor.ty) {
         (EmbeddingScale::One, _) => 1.0,
         (EmbeddingScale::SqrtHiddenRounded, GgmlType::BF16) => half::bf16::from_f32(root).to_f32(),
         (EmbeddingScale::SqrtHiddenRounded, GgmlType::F16) => half::f16::from_f32(root).to_f32(),
         _ => root,
-    };
-    let row_bytes = tensor.row_bytes(config.hidden);
-    let bytes = tensor.share(0..row_bytes * config.vocab_size).ok_or_else(|| LoadError::TensorBytes {
+    }
+}
+
+/// Some rows of a matrix of `width` columns.
+fn table(tensor: &Tensor, rows: Range<usize>, width: usize) -> Result<Table, LoadError> {
+    let row_bytes = tensor.row_bytes(width);
+    let bytes = tensor.share(rows.start * row_bytes..rows.end * row_bytes);
+    let bytes = bytes.ok_or_else(|| LoadError::TensorBytes {
         name: tensor.name.clone(),
         shape: tensor.shape.clone(),
-        expected: row_bytes * config.vocab_size,
+        expected: row_bytes * rows.end,
         found: tensor.bytes().len(),
     })?;
-    Ok(Embedding { bytes, ty: tensor.ty, row_bytes, scale })
+    Ok(Table { bytes, ty: tensor.ty, row_bytes })
 }
 
 fn norm(
@@ -112,9 +126,23 @@ fn norm(
     }
     let bias = match config.norm {
         NormKind::Rms => None,
-        NormKind::Layer => Some(loader.vector(&bias_names(stems), width)?),
+        NormKind::Layer => bias(loader, stems, width, config.norm_bias)?,
     };
     Ok(NormWeights { kind: config.norm, weight, bias, eps: config.norm_eps })
+}
+
+fn bias(
+    loader: &mut WeightLoader,
+    stems: &[String],
+    rows: usize,
+    wanted: Bias,
+) -> Result<Option<Vec<f32>>, LoadError> {
+    let names = bias_names(stems);
+    match wanted {
+        Bias::None => Ok(None),
+        Bias::IfPresent if loader.find(&names).is_none() => Ok(None),
+        Bias::IfPresent | Bias::Required => loader.vector(&names, rows).map(Some),
+    }
 }
 
 /// Loads the parts of one layer.
@@ -241,13 +269,8 @@ impl LayerLoader<'_, '_, '_> {
         Ok(Linear { weight, bias: self.bias(&stems, rows, bias)? })
     }
 
-    fn bias(&mut self, stems: &[String], rows: usize, bias: Bias) -> Result<Option<Vec<f32>>, LoadError> {
-        let names = bias_names(stems);
-        match bias {
-            Bias::None => Ok(None),
-            Bias::IfPresent if self.loader.find(&names).is_none() => Ok(None),
-            Bias::IfPresent | Bias::Required => self.loader.vector(&names, rows).map(Some),
-        }
+    fn bias(&mut self, stems: &[String], rows: usize, wanted: Bias) -> Result<Option<Vec<f32>>, LoadError> {
+        bias(self.loader, stems, rows, wanted)
     }
 
     fn norm(&mut self, part: Part, width: usize) -> Result<NormWeights, LoadError> {

@@ -1,7 +1,7 @@
 //! The decoder: one forward pass for every architecture (Vaswani et al., 2017, with what came after).
 //!
 //! ```text
-//! x = embedding[tokens]                                   [n, hidden]
+//! x = embedding[tokens] (+ positions)                     [n, hidden]
 //! for each layer, wired as [`Block`] says:
 //!     q, k, v = project(norm(x));  rotate q and k;  keep k and v in the cache
 //!     x += project(attention(q, cache))
@@ -23,6 +23,7 @@ pub(crate) mod weights;
 
 pub(crate) use attention::Place;
 pub(crate) use load::{load, load_ends, load_layer};
+pub(crate) use rope::Angles;
 pub(crate) use scratch::{Scratch, zeros};
 pub(crate) use tap::{Site, Tap, Taps};
 pub(crate) use weights::{Embedding, FeedForward, Layer, LinearId, NormWeights, Weights};
@@ -35,7 +36,7 @@ use ounce_kernels::Team;
 use ounce_kernels::ops::{self, Input, KvLayer, Output};
 use tap::show;
 
-/// Runs `tokens` through all layers at the positions that follow the cache, whose length it raises. Leaves the residual stream in
+/// Runs `tokens` through all layers at the positions that follow the cache, which holds them afterwards. Leaves the residual stream in
 /// `scratch.x [n, hidden]`.
 ///
 /// The caller has checked that the tokens are below the vocabulary size, that they fit the scratch and that the cache has room.
@@ -47,17 +48,18 @@ pub(crate) fn forward(
     cache: &mut KvCache,
     scratch: &mut Scratch,
 ) {
-    let (n, start) = (tokens.len(), cache.length);
+    let (n, start) = (tokens.len(), cache.held());
+    let (q_size, kv_width) = (n * config.q_width(), config.kv_width());
     let x = &mut scratch.x[..n * config.hidden];
-    team.for_each_chunk_mut(x, config.hidden, |row, x| weights.embedding.lookup(tokens[row], x));
-    for angles in &mut scratch.angles {
-        angles.fill(start, n);
-    }
+    let embed = |row: usize, x: &mut [f32]| weights.embedding.lookup(tokens[row], start + row, x);
+    team.for_each_chunk_mut(x, config.hidden, embed);
+    cache.fill_angles(&mut scratch.angles, n);
     for (index, layer) in weights.layers.iter().enumerate() {
         let place = Place { kind: config.layers[index], start, tokens: n };
         run_layer(team, config, layer, place, &mut cache.layers[index], scratch, None);
+        cache.stored(index, &scratch.qk[q_size..][..n * kv_width], kv_width);
     }
-    cache.length += n;
+    cache.advance(n);
 }
 
 /// Logits `out [rows, vocab]` of the rows `first..` of the residual stream that [`forward`] left.
@@ -97,11 +99,14 @@ pub(crate) fn run_layer(
     let branch = &mut scratch.branch[..n * config.hidden];
     let attention_norm = layer.attention_norm.norm();
     let feed_forward_norm = layer.feed_forward_norm.as_ref().unwrap_or(&layer.attention_norm).norm();
-    let angles = &scratch.angles[place.kind.rope];
+    let angles = scratch.angles.get(place.kind.rope);
 
     let input = Input { x, norm: Some(attention_norm) };
     show(team, &mut tap, Site::Attention, input, config.hidden);
     project_qkv(team, layer, input, qk, v);
+    if let Some(limit) = config.qkv_clamp {
+        qk.iter_mut().chain(&mut *v).for_each(|x| *x = x.clamp(-limit, limit));
+    }
     attend(team, config, layer, place, angles, qk, v, cache, gathered);
     let inner = &mut scratch.feed_forward;
     let gathered = Input { x: gathered, norm: None };

@@ -9,9 +9,9 @@ pub(crate) struct Angles {
     frequencies: Vec<f32>,
     pub(crate) rotary_dim: usize,
     /// `[tokens, rotary_dim / 2]`.
-    pub(crate) cos: Vec<f32>,
+    cos: Vec<f32>,
     /// `[tokens, rotary_dim / 2]`.
-    pub(crate) sin: Vec<f32>,
+    sin: Vec<f32>,
 }
 
 impl Angles {
@@ -25,15 +25,40 @@ impl Angles {
     /// Fills in the first `tokens` rows, for positions from `start` on. The angle is rounded to f32 before its cosine is taken, as in
     /// the reference implementations that models were trained with.
     pub(crate) fn fill(&mut self, start: usize, tokens: usize) {
+        self.set(tokens, |row, frequency| ((start + row) as f32 * frequency).sin_cos());
+    }
+
+    /// As [`fill`](Self::fill), with angles in double precision: for positions so large that rounding would shift them.
+    pub(crate) fn fill_far(&mut self, start: usize, tokens: usize) {
+        self.set(tokens, |row, frequency| turn((start + row) as f64, frequency));
+    }
+
+    /// Fills in the first `tokens` rows with the angles of position `by`: those by which keys turn when they move `by` positions.
+    pub(crate) fn fill_turn(&mut self, by: usize, tokens: usize) {
+        self.set(tokens, |_, frequency| turn(by as f64, frequency));
+    }
+
+    /// Cosines and sines of the first `tokens` rows, `[tokens, rotary_dim / 2]` each.
+    pub(crate) fn of(&self, tokens: usize) -> (&[f32], &[f32]) {
+        let len = tokens * self.frequencies.len();
+        (&self.cos[..len], &self.sin[..len])
+    }
+
+    fn set(&mut self, tokens: usize, sin_cos: impl Fn(usize, f32) -> (f32, f32)) {
         let half = self.frequencies.len();
         let rows = self.cos.chunks_exact_mut(half).zip(self.sin.chunks_exact_mut(half)).take(tokens);
         for (row, (cos, sin)) in rows.enumerate() {
-            let position = (start + row) as f32;
-            for ((cos, sin), frequency) in cos.iter_mut().zip(sin).zip(&self.frequencies) {
-                (*sin, *cos) = (position * frequency).sin_cos();
+            for ((cos, sin), &frequency) in cos.iter_mut().zip(sin).zip(&self.frequencies) {
+                (*sin, *cos) = sin_cos(row, frequency);
             }
         }
     }
+}
+
+/// Sine and cosine of a position's angle.
+fn turn(position: f64, frequency: f32) -> (f32, f32) {
+    let (sin, cos) = (position * f64::from(frequency)).sin_cos();
+    (sin as f32, cos as f32)
 }
 
 /// Radians per position of each rotated pair.

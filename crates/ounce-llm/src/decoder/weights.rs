@@ -15,12 +15,20 @@ pub(crate) struct Weights {
     pub(crate) head: Matrix,
 }
 
-/// The embedding `[vocab, hidden]`, kept as it lies in the file: only the rows of the tokens at hand are ever read.
+/// How tokens become vectors.
 pub(crate) struct Embedding {
+    /// `[vocab, hidden]`.
+    pub(crate) tokens: Table,
+    pub(crate) scale: f32,
+    /// `[positions, hidden]`, where the model has learned positions.
+    pub(crate) positions: Option<Table>,
+}
+
+/// A matrix kept as it lies in the file: only the rows at hand are ever read.
+pub(crate) struct Table {
     pub(crate) bytes: SharedBytes,
     pub(crate) ty: GgmlType,
     pub(crate) row_bytes: usize,
-    pub(crate) scale: f32,
 }
 
 /// One layer, with weights of type `W`: the layout of the kernels, or what compression makes.
@@ -237,12 +245,36 @@ impl<W> Layer<W> {
 }
 
 impl Embedding {
-    /// Writes the scaled embedding of a token, which must be below the vocabulary size, into `out [hidden]`.
-    pub(crate) fn lookup(&self, token: u32, out: &mut [f32]) {
-        let start = token as usize * self.row_bytes;
-        self.ty.dequantize(&self.bytes[start..start + self.row_bytes], out);
+    /// Writes the embedding of a token, which must be below the vocabulary size, into `out [hidden]`. Where positions are learned, `position`
+    /// must be below the context.
+    pub(crate) fn lookup(&self, token: u32, position: usize, out: &mut [f32]) {
+        self.tokens.row(token as usize, out);
         if self.scale != 1.0 {
             out.iter_mut().for_each(|x| *x *= self.scale);
+        }
+        if let Some(positions) = &self.positions {
+            positions.add_row(position, out);
+        }
+    }
+}
+
+/// Elements of a row that are added at a time.
+const PIECE: usize = 256;
+
+impl Table {
+    fn row(&self, row: usize, out: &mut [f32]) {
+        self.ty.dequantize(&self.bytes[row * self.row_bytes..][..self.row_bytes], out);
+    }
+
+    /// Adds a row of floats.
+    fn add_row(&self, row: usize, out: &mut [f32]) {
+        let bytes = &self.bytes[row * self.row_bytes..][..self.row_bytes];
+        let mut piece = [0.0; PIECE];
+        let piece_bytes = PIECE / self.ty.block_len() * self.ty.block_bytes();
+        for (bytes, out) in bytes.chunks(piece_bytes).zip(out.chunks_mut(PIECE)) {
+            let piece = &mut piece[..out.len()];
+            self.ty.dequantize(bytes, piece);
+            out.iter_mut().zip(piece).for_each(|(out, x)| *out += *x);
         }
     }
 }

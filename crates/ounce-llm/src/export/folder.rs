@@ -1,7 +1,7 @@
 //! Hugging Face folders.
 
 use super::floats::{append, converted, pieces, safetensors_type};
-use super::plan::{Content, Layout, Map, NormRole, Present, Slot, root_of, slots};
+use super::plan::{Content, Layout, Map, NormRole, Present, Slot, root_of, slots, writable};
 use super::rows::{gather, order, pick};
 use super::{ExportError, FolderFormat, HeadExport, LinearKind, Origin};
 use super::{config_json, folder_files};
@@ -50,6 +50,7 @@ impl<'a> FolderExport<'a> {
         head: HeadExport,
     ) -> Result<Self, ExportError> {
         let Origin { checkpoint, config, names } = origin;
+        writable(config, "a Hugging Face folder")?;
         if head == HeadExport::Int8 && !matches!(format, FolderFormat::CompressedTensors(_)) {
             return Err(ExportError::Unsupported {
                 what: "a head of 8 bits".into(),

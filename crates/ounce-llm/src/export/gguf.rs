@@ -2,7 +2,7 @@
 
 use super::floats::check_range;
 use super::folder::{bias, matrix_shape, norm_of, source_tensor, unfit};
-use super::plan::{Content, Layout, Map, Present, Slot, root_of, slots};
+use super::plan::{Content, Layout, Map, Present, Slot, root_of, slots, writable};
 use super::rows::{gather, order};
 use super::{ExportError, HeadExport, LinearKind, Origin, blocks, gguf_header};
 use crate::arch::names;
@@ -58,6 +58,7 @@ impl<'a> GgufExport<'a> {
             return Err(ExportError::Exists { path: path.to_owned() });
         }
         let Origin { checkpoint, config, names: source_names } = origin;
+        writable(config, "GGUF")?;
         let rope_style = match checkpoint.source() {
             Source::Gguf(_) => config.rope_style,
             Source::Folder(_) => super::metadata::architecture(config)?.1,

@@ -1,5 +1,6 @@
 //! The tensors of a layer as a target names and orders them.
 
+use super::ExportError;
 use super::options::LinearKind;
 use crate::arch::names::{Names, Part};
 use crate::checkpoint::Checkpoint;
@@ -159,6 +160,15 @@ impl Present {
                 && present(config.bias.feed_forward, &[names.gate, names.up, names.down]),
         }
     }
+}
+
+/// Refuses the architectures that no target is written for.
+pub(super) fn writable(config: &Config, target: &'static str) -> Result<(), ExportError> {
+    if matches!(config.architecture, "gpt-neox" | "mpt" | "opt") {
+        let what = format!("the architecture {}", config.architecture);
+        return Err(ExportError::Unsupported { what, target, advice: "run the model as it is" });
+    }
+    Ok(())
 }
 
 /// The prefix under which a checkpoint keeps its embedding.

@@ -1,6 +1,7 @@
 //! The loop: read the prompt, then sample, show, feed.
 
 use super::StopScanner;
+use crate::cache::Stream;
 use crate::sampling::{NoCandidate, Past, Sampler};
 use crate::session::{Session, SessionError};
 use std::ops::ControlFlow;
@@ -10,7 +11,7 @@ use thiserror::Error;
 /// A session that knows which tokens it has read.
 pub struct Generator {
     session: Session,
-    /// The tokens in the session's cache, one per position.
+    /// The tokens that the session has read, those evicted included.
     read: Vec<u32>,
     /// The tokenizer's special tokens and those that end a generation, ascending: repeating them is not penalised.
     spared: Vec<u32>,
@@ -56,7 +57,7 @@ pub enum FinishReason {
 /// How long a generation took.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Timings {
-    /// Tokens of the prompt that the cache still held.
+    /// Tokens of the prompt that had been read before.
     pub kept: usize,
     /// Tokens of the prompt that were read.
     pub prefilled: usize,
@@ -128,6 +129,16 @@ impl Generator {
         self.read.clear();
     }
 
+    /// Forgets everything that was read, and goes on with another stream or none.
+    ///
+    /// # Errors
+    /// As [`Session::restart`], and nothing is forgotten.
+    pub fn restart(&mut self, stream: Option<Stream>) -> Result<(), SessionError> {
+        self.session.restart(stream)?;
+        self.read.clear();
+        Ok(())
+    }
+
     /// Continues `prompt` until the model, an option or `each` ends it.
     ///
     /// `each` is called after every slice of the prompt and after every sampled token; [`ControlFlow::Break`] ends the generation.
@@ -142,7 +153,7 @@ impl Generator {
         each: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<Generation, GenerateError> {
         let context = self.session.context();
-        if prompt.len() > context {
+        if self.session.stream().is_none() && prompt.len() > context {
             return Err(GenerateError::PromptTooLong { prompt: prompt.len(), context });
         }
         let mut output = Generation {
@@ -173,8 +184,7 @@ impl Generator {
         let total = prompt.len();
         let same = self.read.iter().zip(prompt).take_while(|(a, b)| a == b).count();
         // The last token is always read, for its logits.
-        let kept = same.min(total.saturating_sub(1));
-        self.session.truncate(kept);
+        let kept = self.session.truncate(same.min(total.saturating_sub(1)));
         self.read.truncate(kept);
         if each(Event::Prefill { done: kept, total }).is_break() {
             return Ok(None);
@@ -233,7 +243,7 @@ impl Generator {
             if output.tokens.len() >= max_tokens {
                 break FinishReason::Length;
             }
-            if self.session.position() == self.session.context() {
+            if self.session.is_full() {
                 break FinishReason::Context;
             }
             let logits = self.session.feed(&[token], &mut |_| true)?;

@@ -26,7 +26,7 @@ fn positions_count_tokens_and_can_go_back() {
 #[test]
 fn a_full_context_is_an_error_that_names_the_limit() {
     let model = model("llama");
-    let options = |context| SessionOptions { context: Some(context), kv: KvType::F32 };
+    let options = |context| SessionOptions { context: Some(context), kv: KvType::F32, ..Default::default() };
     let mut session = Session::new(model.clone(), ThreadPool::new(1), options(8)).unwrap();
     feed(&mut session, &[1; 6]);
     let error = session.feed(&[1; 3], &mut |_| true).unwrap_err();
@@ -55,7 +55,7 @@ fn tokens_that_do_not_exist_are_refused() {
 #[test]
 fn half_precision_caches_stay_close() {
     let (model, expected) = (model("mistral-window"), expected("mistral-window"));
-    let options = SessionOptions { context: None, kv: KvType::F16 };
+    let options = SessionOptions { kv: KvType::F16, ..Default::default() };
     let mut half = Session::new(model.clone(), ThreadPool::new(2), options).unwrap();
     let difference = largest_difference(&feed_all(&mut half, &expected.tokens), &expected.logits);
     assert!(difference > 0.0 && difference < 0.01, "{difference}");

@@ -2,6 +2,7 @@
 
 use super::Interrupt;
 use crate::failure::{Failure, Result};
+use ounce_llm::cache::Stream;
 use ounce_llm::generate::{Event, FinishReason, GenerateError, GenerateOptions, Generation, Generator};
 use ounce_llm::sampling::{Sampler, SamplerOptions};
 use ounce_llm::session::Session;
@@ -16,6 +17,9 @@ pub(crate) struct Settings {
     pub(crate) generate: GenerateOptions,
     /// Whether the user can go on typing after an answer.
     pub(crate) interactive: bool,
+    /// What is kept of a conversation that outgrows the window. The sinks are at least the system message and what the template writes
+    /// before the first word of the user, so that the model never forgets how it should behave.
+    pub(crate) stream: Option<Stream>,
 }
 
 /// What was said so far, and the model that says it.
@@ -24,6 +28,7 @@ pub(crate) struct Conversation {
     sampler: Sampler,
     options: GenerateOptions,
     interactive: bool,
+    stream: Option<Stream>,
     system: Option<String>,
     turns: Vec<Message>,
 }
@@ -32,15 +37,12 @@ impl Conversation {
     /// A conversation in which nothing has been said.
     pub(crate) fn new(session: Session, settings: Settings, system: Option<String>) -> Result<Self> {
         let sampler = Sampler::new(settings.sampler).map_err(Failure::usage)?;
-        let Settings { generate: options, interactive, .. } = settings;
-        Ok(Self {
-            generator: Generator::new(session),
-            sampler,
-            options,
-            interactive,
-            system,
-            turns: Vec::new(),
-        })
+        let Settings { generate: options, interactive, stream, .. } = settings;
+        let generator = Generator::new(session);
+        let turns = Vec::new();
+        let mut conversation = Self { generator, sampler, options, interactive, stream, system: None, turns };
+        conversation.set_system(system)?;
+        Ok(conversation)
     }
 
     /// The session that it runs on.
@@ -60,14 +62,41 @@ impl Conversation {
     }
 
     /// Begins anew with another system message.
-    pub(crate) fn set_system(&mut self, system: Option<String>) {
+    pub(crate) fn set_system(&mut self, system: Option<String>) -> Result<()> {
         self.reset();
-        self.system = system;
+        let Some(stream) = self.stream else {
+            self.system = system;
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut self.system, system);
+        let restarted = self.opening().and_then(|opening| {
+            let sinks = stream.sinks.max(opening);
+            self.generator.restart(Some(Stream { sinks, ..stream })).map_err(|error| {
+                Failure::from(error).hint(format!(
+                    "choose a smaller --window; the system message and the marks around it take {opening} tokens"
+                ))
+            })
+        });
+        if restarted.is_err() {
+            self.system = before;
+        }
+        restarted
+    }
+
+    /// Tokens before the first word of the user.
+    fn opening(&self) -> Result<usize> {
+        let prompt = |text: &str| self.prompt_of(&self.messages_and(&[message("user", text)]));
+        let (one, other) = (prompt("a")?, prompt("b")?);
+        Ok(one.iter().zip(&other).take_while(|(a, b)| a == b).count())
     }
 
     /// The system message, if there is one, and the turns.
     pub(crate) fn messages(&self) -> Vec<Message> {
-        self.system.iter().map(|text| message("system", text)).chain(self.turns.iter().cloned()).collect()
+        self.messages_and(&self.turns)
+    }
+
+    fn messages_and(&self, turns: &[Message]) -> Vec<Message> {
+        self.system.iter().map(|text| message("system", text)).chain(turns.iter().cloned()).collect()
     }
 
     /// Says `text` and hands out the answer in pieces. When it cannot be answered, `text` counts as not said.
@@ -95,7 +124,7 @@ impl Conversation {
         interrupt: &Interrupt,
         show: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Generation> {
-        let prompt = self.prompt()?;
+        let prompt = self.prompt_of(&self.messages())?;
         let mut failure = None;
         let result = self.generator.generate(&prompt, &mut self.sampler, &self.options, &mut |event| {
             if let Event::Text(text) = event
@@ -127,15 +156,15 @@ impl Conversation {
         }
     }
 
-    /// The tokens of the whole conversation, up to where the model's answer begins.
-    fn prompt(&self) -> Result<Vec<u32>> {
+    /// The tokens of a whole conversation, up to where the model's answer begins.
+    fn prompt_of(&self, messages: &[Message]) -> Result<Vec<u32>> {
         let model = self.session().model();
         let tokenizer = model.tokenizer();
         let Some(template) = self.template() else {
-            let text: String = self.messages().into_iter().map(|message| message.content).collect();
+            let text: String = messages.iter().map(|message| message.content.as_str()).collect();
             return Ok(tokenizer.encode_document(&text, Special::AsText)?);
         };
-        let parts = template.render_parts(&self.messages(), true).map_err(|error| {
+        let parts = template.render_parts(messages, true).map_err(|error| {
             let hint = "the model's chat template may not allow this order of messages or a system message";
             Failure::from(error).hint(hint)
         })?;

@@ -96,8 +96,12 @@ impl Repl {
                 note("forgotten");
             }
             Command::System(text) => {
-                self.conversation.set_system((!text.is_empty()).then(|| (*text).to_owned()));
-                note("begun anew");
+                match self.conversation.set_system((!text.is_empty()).then(|| (*text).to_owned())) {
+                    Ok(()) => note("begun anew"),
+                    Err(failure) => {
+                        failure.report();
+                    }
+                }
             }
             Command::Save("") => note("name a file: /save FILE"),
             Command::Save(path) => match save(&self.conversation.messages(), Path::new(path)) {

@@ -7,7 +7,7 @@ use crate::{load, output, resolve};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use ounce_llm::sampling::Pcg32;
-use ounce_llm::session::Session;
+use ounce_llm::session::{Session, SessionOptions};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Failure::usage("with -p 0 and -n 0 there is nothing to measure"));
     }
     let start = Instant::now();
-    let mut session = load::session(&path, arguments.threads.get(), Some(context), arguments.kv.into())
+    let options =
+        SessionOptions { context: Some(context), kv: arguments.kv.into(), ..SessionOptions::default() };
+    let mut session = load::session(&path, arguments.threads.get(), options)
         .map_err(|failure| failure.hint("choose a smaller -p or -n"))?;
     let load_seconds = start.elapsed().as_secs_f64();
 

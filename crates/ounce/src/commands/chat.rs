@@ -7,9 +7,11 @@ use crate::chat::{Conversation, Interrupt, Repl, Settings, remark, speed};
 use crate::cli::{Kv, Sampling, Threads, at_least_one};
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::note;
+use crate::stream::Sinks;
 use crate::{load, output, resolve};
 use clap::Args;
 use ounce_llm::generate::{FinishReason, GenerateOptions};
+use ounce_llm::session::SessionOptions;
 use std::io::{IsTerminal as _, Read as _, stdin};
 
 /// Arguments of `ounce chat`.
@@ -31,8 +33,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
     /// Tokens that the conversation may hold [default: what the model was made for, at most 32768]
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    #[arg(long, value_name = "N", value_parser = at_least_one(), conflicts_with_all = ["sinks", "window"])]
     ctx: Option<usize>,
+    /// Talk without end in constant memory: keep only the last N tokens (1020 if only --sinks is given), and the system message
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    window: Option<usize>,
+    #[command(flatten)]
+    kept: Sinks,
     /// How keys and values are kept
     #[arg(long, value_enum, default_value_t = Kv::F16)]
     kv: Kv,
@@ -51,13 +58,17 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let sampler = arguments.sampling.options()?;
     let question = question(arguments)?;
+    let kept = &arguments.kept;
+    let stream = (arguments.window.is_some() || kept.sinks.is_some()).then(|| kept.stream(arguments.window));
     let settings = Settings {
         sampler,
         generate: GenerateOptions { max_tokens: arguments.max_tokens, stop: arguments.stop.clone() },
         interactive: question.is_none(),
+        stream,
     };
     let path = resolve::resolve_or_fetch(&arguments.model, arguments.hub.endpoint().as_deref())?;
-    let session = load::session(&path, arguments.threads.get(), arguments.ctx, arguments.kv.into())?;
+    let options = SessionOptions { context: arguments.ctx, kv: arguments.kv.into(), stream };
+    let session = load::session(&path, arguments.threads.get(), options)?;
     if let Some(error) = session.model().chat_template_error() {
         note(format_args!(
             "warning: {}, so the model continues the text as it stands instead of answering",

@@ -6,3 +6,4 @@ pub(crate) mod inspect;
 pub(crate) mod perplexity;
 pub(crate) mod pull;
 pub(crate) mod quantize;
+pub(crate) mod streameval;

@@ -2,11 +2,13 @@
 
 use crate::cli::{Kv, Threads, at_least_one};
 use crate::failure::Result;
+use crate::stream::{self, Measured, Reading, Settings, Sinks};
 use crate::{input, load, output, resolve};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use ounce_llm::evaluate::{self, Divergence, EvaluateError, Perplexity, Progress, Protocol};
-use ounce_llm::session::Session;
+use ounce_llm::session::{Session, SessionOptions};
+use ounce_llm::tokenizer::Special;
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ pub(crate) struct Arguments {
     /// hf: as the AWQ repository and most papers measure; llama.cpp: as llama-perplexity does
     #[arg(long, value_enum, default_value_t = Named::Hf)]
     protocol: Named,
-    /// Tokens of a window [default: 2048 for hf, 512 for llama.cpp]
+    /// Tokens of a window [default: 2048 for hf, 512 for llama.cpp, 1020 with --stream]
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     window: Option<usize>,
     /// Stop after so many windows [default: the whole text]
@@ -39,6 +41,46 @@ pub(crate) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    streaming: Streaming,
+}
+
+/// Arguments of a measurement along one long text.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Streaming")]
+struct Streaming {
+    /// Read the text as one stream, and report perplexity, time and memory along it
+    #[arg(long, conflicts_with_all = ["protocol", "chunks", "against"])]
+    stream: bool,
+    #[command(flatten)]
+    kept: Sinks,
+    /// How the text is read, one after the other
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "dense,window,recompute,sinks",
+        requires = "stream"
+    )]
+    readings: Vec<Reading>,
+    /// Read only so many tokens [default: the whole text]
+    #[arg(long, value_name = "N", value_parser = at_least_one(), requires = "stream")]
+    tokens: Option<usize>,
+    /// Tokens fed at once; 1 measures decoding [default: as many as are evicted at a time]
+    #[arg(long, value_name = "N", value_parser = at_least_one(), requires = "stream")]
+    feed: Option<usize>,
+    /// Tokens of one row of the report
+    #[arg(long, value_name = "N", value_parser = at_least_one(), default_value_t = 1000, requires = "stream")]
+    every: usize,
+    /// Of the tokens, one in so many is measured with a window that is read anew
+    #[arg(long, value_name = "N", value_parser = at_least_one(), default_value_t = 500, requires = "stream")]
+    recompute_every: usize,
+    /// Write all rows to this file
+    #[arg(long, value_name = "FILE.csv", requires = "stream")]
+    csv: Option<PathBuf>,
+    /// Draw perplexity along the text
+    #[arg(long, value_name = "FILE.svg", requires = "stream")]
+    figure: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,6 +105,17 @@ struct Report {
 }
 
 #[derive(Serialize)]
+struct StreamReport<'a> {
+    model: String,
+    tokens: usize,
+    sinks: usize,
+    window: usize,
+    evict: usize,
+    feed: usize,
+    readings: &'a [Measured],
+}
+
+#[derive(Serialize)]
 struct DivergenceReport {
     against: String,
     against_perplexity: f64,
@@ -79,6 +132,9 @@ struct DivergenceReport {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.streaming.stream {
+        return run_stream(arguments);
+    }
     let protocol = match arguments.protocol {
         Named::Hf => Protocol::HF,
         Named::LlamaCpp => Protocol::LLAMA_CPP,
@@ -120,9 +176,64 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json { output::print_json(&report) } else { output::print(&describe(&report)) }
 }
 
+/// Reads the text as one stream, in several ways.
+fn run_stream(arguments: &Arguments) -> Result<()> {
+    let Streaming { kept, readings, tokens, feed, every, recompute_every, csv, figure, .. } =
+        &arguments.streaming;
+    let kept = kept.stream(arguments.window);
+    let feed = feed.unwrap_or(kept.chunk);
+    let settings = Settings { stream: kept, slice: feed, every: *every, recompute_every: *recompute_every };
+    let path = resolve::resolve(&arguments.model)?;
+    let text = input::read_text(&arguments.text)?;
+    // Also tells at once whether the model takes such a window.
+    let options = SessionOptions { kv: arguments.kv.into(), stream: Some(kept), ..SessionOptions::default() };
+    let mut session = load::session(&path, arguments.threads.get(), options)?;
+    let mut text = session.model().tokenizer().encode_document(&text, Special::AsText)?;
+    text.truncate(tokens.unwrap_or(usize::MAX));
+
+    let bar = ProgressBar::new(text.len() as u64).with_style(
+        ProgressStyle::with_template("{msg} [{bar:32}] {pos}/{len} tokens, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut all = Vec::new();
+    for &reading in readings {
+        bar.reset();
+        let measured = stream::measure(&mut session, &text, reading, &settings, &mut |row| {
+            bar.set_position(row.tokens as u64);
+            bar.set_message(format!("{} {:.2}, {:.2} ms", reading.name(), row.perplexity, row.ms_per_token));
+        })?;
+        all.push(measured);
+    }
+    bar.finish_and_clear();
+    if let Some(path) = csv {
+        output::write(path, &stream::csv(&all))?;
+    }
+    let model = resolve::display_name(&path);
+    if let Some(path) = figure {
+        let title = format!("{model}, {} sinks and a window of {}", kept.sinks, kept.window);
+        output::write(path, &stream::figure(&title, &all))?;
+    }
+    if arguments.json {
+        return output::print_json(&StreamReport {
+            model,
+            tokens: text.len(),
+            sinks: kept.sinks,
+            window: kept.window,
+            evict: kept.chunk,
+            feed,
+            readings: &all,
+        });
+    }
+    output::print(&stream::table(&all))
+}
+
 fn open(path: &Path, arguments: &Arguments, threads: usize, protocol: Protocol) -> Result<Session> {
-    load::session(path, threads, Some(protocol.window()), arguments.kv.into())
-        .map_err(|failure| failure.hint("choose a smaller --window"))
+    let options = SessionOptions {
+        context: Some(protocol.window()),
+        kv: arguments.kv.into(),
+        ..SessionOptions::default()
+    };
+    load::session(path, threads, options).map_err(|failure| failure.hint("choose a smaller --window"))
 }
 
 fn report(path: &Path, perplexity: &Perplexity, divergence: Option<(Divergence, &Path)>) -> Report {

@@ -2,7 +2,7 @@
 
 use crate::chat::Interrupt;
 use crate::cli::Threads;
-use crate::failure::{Context as _, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::measure::memory::peak_rss_bytes;
 use crate::quantize::{figure, table};
 use crate::{input, output, resolve};
@@ -15,7 +15,7 @@ use ounce_llm::compress::{
 };
 use serde::Serialize;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Arguments of `ounce quantize`.
@@ -174,11 +174,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         compression: &compression,
     };
     if let Some(path) = &arguments.report {
-        write(path, &format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+        output::write(path, &format!("{}\n", serde_json::to_string_pretty(&report)?))?;
     }
     if let Some(path) = &arguments.figure {
         let title = format!("{}, {}", report.model, compression.weights);
-        write(path, &figure::svg(&title, &compression))?;
+        output::write(path, &figure::svg(&title, &compression))?;
     }
     if arguments.json {
         return output::print_json(&report);
@@ -205,17 +205,6 @@ fn failure(error: CompressError) -> Failure {
     } else {
         failure
     }
-}
-
-/// Writes a file whole or not at all.
-fn write(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let file = tempfile::NamedTempFile::new_in(folder)?;
-        std::fs::write(file.path(), text)?;
-        file.persist(path).map(|_| ()).map_err(|error| error.error)
-    };
-    write().context(|| format!("cannot write {}", path.display()))
 }
 
 impl Arguments {
