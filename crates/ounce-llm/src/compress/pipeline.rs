@@ -16,10 +16,10 @@ use crate::export::{FolderExport, FolderFormat, GgufExport, HeadExport, Origin};
 use crate::tokenizer::Tokenizer;
 use ounce_formats::ggml::GgmlType;
 use ounce_kernels::{Team, ThreadPool};
-use ounce_quant::Rounding as _;
 use ounce_quant::feedback::Feedback;
 use ounce_quant::loss::{error_of, output_energy};
 use ounce_quant::smoothquant::tensor_scale;
+use ounce_quant::{Inputs, Rounding as _};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -249,10 +249,10 @@ fn store(
     options: &CompressOptions,
     feedback: Option<&Feedback>,
 ) -> Result<(CompressedWeight, bool), CompressError> {
-    let (weights, cols) = (layer.weights(id), layer.cols(id));
+    let cols = layer.cols(id);
     let rounder = plan.rounder(cols);
     let nearest = match rounder {
-        Rounder::Blocks(ty) => return Ok((blocks(team, weights, cols, ty)?, false)),
+        Rounder::Blocks(ty) => return Ok((best_blocks(team, layer, id, ty)?, false)),
         Rounder::Groups(nearest) => nearest,
     };
     let scheme_error = |source| CompressError::Scheme { layer: layer.index, linear: id.to_string(), source };
@@ -265,17 +265,36 @@ fn store(
     Ok((CompressedWeight::Grouped { matrix: stored.matrix, input_scale }, stored.clipped))
 }
 
-/// A map in blocks of a GGUF type.
+/// A map in blocks of a GGUF type: with scales that leave the smallest error in the weights, or the smallest weighted by the mean squares of
+/// the inputs (ggml's importance), whichever leaves the smaller error in the outputs.
+fn best_blocks(
+    team: &mut Team<'_>,
+    layer: &WorkingLayer<'_>,
+    id: LinearId,
+    ty: GgmlType,
+) -> Result<CompressedWeight, CompressError> {
+    let (weights, cols) = (layer.weights(id), layer.cols(id));
+    let plain = blocks(team, weights, cols, ty, None)?;
+    let importance = layer.inputs.get(&id.site()).and_then(Inputs::mean_square);
+    let Some(importance) = importance else { return Ok(plain) };
+    let weighted = blocks(team, weights, cols, ty, Some(&importance))?;
+    let plain_error = stored_error(team, layer, id, &plain);
+    let better = stored_error(team, layer, id, &weighted) < plain_error;
+    Ok(if better { weighted } else { plain })
+}
+
+/// A map in blocks of a GGUF type, for columns of this importance `[cols]`.
 fn blocks(
     team: &mut Team<'_>,
     weights: &[f32],
     cols: usize,
     ty: GgmlType,
+    importance: Option<&[f32]>,
 ) -> Result<CompressedWeight, CompressError> {
     let mut rows = vec![Vec::new(); weights.len() / cols];
     let failed = std::sync::Mutex::new(None);
     team.for_each_chunk_mut(&mut rows, 1, |row, out| {
-        if let Err(error) = ty.quantize(&weights[row * cols..][..cols], &mut out[0])
+        if let Err(error) = ty.quantize_weighted(&weights[row * cols..][..cols], importance, &mut out[0])
             && let Ok(mut failed) = failed.lock()
         {
             *failed = Some(error);
