@@ -87,7 +87,8 @@ impl Scheme {
     /// 576 of SmolLM2 where 128 is wanted.
     pub fn fitting_group(widths: &[usize], wanted: usize) -> Option<usize> {
         let divides = |group: &usize| widths.iter().all(|width| width.is_multiple_of(*group));
-        (1..=wanted / 32).rev().map(|n| n * 32).find(divides)
+        let most = widths.iter().copied().min().unwrap_or(0).min(wanted);
+        (1..=most / 32).rev().map(|n| n * 32).find(divides)
     }
 
     /// The largest quant.

@@ -217,6 +217,45 @@ fn refined_scales_put_less_noise_into_outputs_and_keep_ties() {
 }
 
 #[test]
+fn the_error_of_what_is_stored_is_that_of_what_is_stored() {
+    let (tokens, width, rows) = (60, 48, 6);
+    let (x, map) = (activations(tokens, width), weights(rows, width, 3));
+    ThreadPool::new(2).region(|team| {
+        let inputs = observe(team, &x, width, false);
+        let nearest = QuantizedMatrix::nearest(&map, width, smoothquant::WEIGHTS).unwrap();
+        let mut error = |shift: f32| {
+            let stored = |row: usize, out: &mut [f32]| {
+                nearest.dequantize_row(row, out);
+                out.iter_mut().for_each(|w| *w += shift);
+            };
+            smoothquant::stored_error(team, &inputs, &map, stored, Activations::PerToken)
+        };
+        let (as_rounded, shifted) = (error(0.0), error(0.05));
+        assert!(shifted > 2.0 * as_rounded, "{as_rounded} {shifted}");
+        let searched = smoothquant::output_error(team, &inputs, &[&map], None, Activations::PerToken, 1.0);
+        assert_eq!(as_rounded, searched);
+    });
+}
+
+#[test]
+fn a_group_fits_all_widths_however_large_it_is_wanted() {
+    for (wanted, found) in [(128, Some(96)), (usize::MAX, Some(192)), (64, Some(64)), (31, None), (0, None)] {
+        assert_eq!(Scheme::fitting_group(&[576, 1536], wanted), found);
+    }
+}
+
+#[test]
+fn nothing_is_refined_where_nothing_flows() {
+    let (tokens, width) = (10, 16);
+    ThreadPool::new(1).region(|team| {
+        let inputs = observe(team, &vec![0.0; tokens * width], width, false);
+        let map = weights(4, width, 3);
+        let maps = [smoothquant::Map { inputs: &inputs, weights: &map }];
+        assert_eq!(smoothquant::refine(team, &maps, None, &vec![2.0; width]), vec![2.0; width]);
+    });
+}
+
+#[test]
 fn migration_is_never_worse_than_none() {
     let (tokens, width) = (60, 48);
     let x = activations(tokens, width);

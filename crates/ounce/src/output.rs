@@ -18,11 +18,23 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
+/// Refuses a path that [`write`] could not write to: to be asked before long work.
+pub(crate) fn check_writable(path: &Path) -> Result<()> {
+    let check = || match path.is_dir() {
+        true => Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)),
+        false => tempfile::NamedTempFile::new_in(folder(path)).map(|_| ()),
+    };
+    check().context(|| format!("cannot write {}", path.display()))
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
 /// Writes a file whole or not at all.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
-        let file = tempfile::NamedTempFile::new_in(folder)?;
+        let file = tempfile::NamedTempFile::new_in(folder(path))?;
         std::fs::write(file.path(), text)?;
         file.persist(path).map(|_| ()).map_err(|error| error.error)
     };

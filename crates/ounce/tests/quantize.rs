@@ -158,6 +158,14 @@ fn what_exists_is_not_touched() {
     std::fs::create_dir(machine.path("data/out")).unwrap();
     machine.data("out/note", "precious");
     let before = data(&machine);
+    // Nor what a report would stand on, or a model that is about to be written; and a folder that is missing is found before the work.
+    for (report, word) in [("a.gguf", "cannot hold"), ("new", "cannot hold"), ("none/r.json", "cannot write")]
+    {
+        let code = if word == "cannot write" { 1 } else { 2 };
+        quantize(&machine, "new", &["--method", "rtn", "--report", report]).fails(code, &[word, report]);
+    }
+    let both = ["--method", "rtn", "--report", "same", "--figure", "same"];
+    quantize(&machine, "new", &both).fails(2, &["cannot hold", "same"]);
     for output in ["out.gguf", "out"] {
         quantize(&machine, output, &["--method", "rtn"]).fails(1, &["exists", output]);
         quantize(&machine, output, &["--calib", "text"]).fails(1, &["exists", output]);

@@ -200,6 +200,12 @@ fn lines_that_were_read_a_while_ago_are_asked_for() {
         assert!(reading["tokens"].as_u64().unwrap() > 256, "{reading}");
     }
     assert_eq!(json, ask(&["--readings", "window,recompute,sinks", "--json"]).ok().json());
+    let huge = usize::MAX.to_string();
+    for back in ["13", &huge] {
+        let task =
+            ["streameval", "b.gguf", "--lines", "12", "--every", "2", "--window", "120", "--back", back];
+        machine.run(&task).fails(2, &["no question", "--lines"]);
+    }
     let text = ask(&[]).ok().stdout;
     assert!(text.contains("12 lines") && text.contains("dense") && text.contains("sinks"), "{text}");
 }

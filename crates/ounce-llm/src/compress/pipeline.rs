@@ -209,7 +209,7 @@ fn compress_layer(
         let (weight, clipped) = store(team, &layer, id, plan, options, feedback)?;
         let error_after = match layer.inputs.get(&id.site()) {
             None => None,
-            Some(_) if int8 => Some(smooth::error(team, &layer, id, options.activations)),
+            Some(_) if int8 => smooth::stored_error(team, &layer, id, &weight, options.activations),
             Some(_) => stored_error(team, &layer, id, &weight),
         };
         let relative = |error: Option<f64>, energy: f64| match (error, int8) {

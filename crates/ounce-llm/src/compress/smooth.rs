@@ -4,7 +4,7 @@ use super::awq::names;
 use super::groups::{ScalingGroup, scaling_groups};
 use super::layer::WorkingLayer;
 use super::report::ScaleReport;
-use super::{Activations, Alpha};
+use super::{Activations, Alpha, CompressedWeight};
 use crate::decoder::LinearId;
 use ounce_kernels::Team;
 use ounce_quant::Inputs;
@@ -135,6 +135,26 @@ pub(super) fn error(
     errors(team, layer, &[id], None, activations, 1.0)
 }
 
+/// The same of a map as it is stored.
+pub(super) fn stored_error(
+    team: &mut Team<'_>,
+    layer: &WorkingLayer<'_>,
+    id: LinearId,
+    weight: &CompressedWeight,
+    activations: Activations,
+) -> Option<f64> {
+    let (inputs, weights) = (layer.inputs.get(&id.site())?, layer.weights(id));
+    let stored = |row: usize, out: &mut [f32]| weight.dequantize_row(row, out);
+    Some(smoothquant::stored_error(team, inputs, weights, stored, rounding(activations)))
+}
+
+fn rounding(activations: Activations) -> smoothquant::Activations {
+    match activations {
+        Activations::PerTensor => smoothquant::Activations::PerTensor,
+        _ => smoothquant::Activations::PerToken,
+    }
+}
+
 fn errors(
     team: &mut Team<'_>,
     layer: &WorkingLayer<'_>,
@@ -143,10 +163,7 @@ fn errors(
     activations: Activations,
     weight_share: f32,
 ) -> f64 {
-    let activations = match activations {
-        Activations::PerTensor => smoothquant::Activations::PerTensor,
-        _ => smoothquant::Activations::PerToken,
-    };
+    let activations = rounding(activations);
     ids.iter()
         .filter_map(|&id| {
             let (inputs, weights) = (layer.inputs.get(&id.site())?, [layer.weights(id)]);

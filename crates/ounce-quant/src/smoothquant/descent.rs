@@ -45,6 +45,10 @@ pub fn refine(team: &mut Team<'_>, maps: &[Map<'_>], ties: Option<&[usize]>, sta
     let mut logs: Vec<f32> = start.iter().map(|s| s.ln()).collect();
     let (mut first, mut second) = (vec![0.0f32; width], vec![0.0f32; width]);
     let mut best = (noise.gradient(team, &logs).0, logs.clone());
+    if !(best.0 as f32).is_normal() {
+        // Nothing flows here, or what flows is not a number.
+        return start.to_vec();
+    }
     for step in 0..STEPS {
         let (value, mut gradient) = noise.gradient(team, &logs);
         if value < best.0 {
@@ -57,7 +61,7 @@ pub fn refine(team: &mut Team<'_>, maps: &[Map<'_>], ties: Option<&[usize]>, sta
         let rate = RATE * 0.5 * (1.0 + (std::f32::consts::PI * done).cos());
         let (fading1, fading2) = (1.0 - 0.9f32.powi(step as i32 + 1), 1.0 - 0.99f32.powi(step as i32 + 1));
         // Adam does not ask how large the gradient is; this keeps its squares within range.
-        let unit = 1.0 / (value.max(f64::MIN_POSITIVE) as f32);
+        let unit = 1.0 / (value as f32).max(f32::MIN_POSITIVE);
         for (((log, g), m), v) in logs.iter_mut().zip(&gradient).zip(&mut first).zip(&mut second) {
             let g = g * unit;
             *m = 0.9 * *m + 0.1 * g;

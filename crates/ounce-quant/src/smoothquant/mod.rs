@@ -91,48 +91,83 @@ pub fn output_error(
     activations: Activations,
     weight_share: f32,
 ) -> f64 {
-    let enlarge = weight_share.sqrt();
-    let (width, tokens) = (inputs.width, inputs.sample.rows());
-    let Some(x) = inputs.sample.as_f32().filter(|x| !x.is_empty()) else { return 0.0 };
-    let scaled = |values: &[f32], up: bool| -> Vec<f32> {
-        let Some(scales) = scales else { return values.to_vec() };
-        let pairs = values.iter().zip(scales);
-        if up { pairs.map(|(v, s)| v * s).collect() } else { pairs.map(|(v, s)| v / s).collect() }
-    };
-    let fixed = match activations {
-        Activations::PerToken => None,
-        Activations::PerTensor => {
-            let largest = scaled(&inputs.max_abs, false);
-            Some(largest.iter().fold(SMALLEST, |largest, &x| largest.max(x)) / 127.0)
-        }
-    };
-    let mut rounded = vec![0.0f32; x.len()];
-    team.for_each_chunk_mut(&mut rounded, width, |row, out| {
-        out.copy_from_slice(&scaled(&x[row * width..][..width], false));
-        round_activations(out, fixed);
-    });
-    let mut total = 0.0;
-    for weights in weights {
-        let rows = weights.len() / width;
-        let mut change = vec![0.0f32; weights.len()];
-        team.for_each_chunk_mut(&mut change, width, |row, out| {
-            let row = scaled(&weights[row * width..][..width], true);
+    let (width, enlarge) = (inputs.width, weight_share.sqrt());
+    let rounded = rounded_inputs(team, inputs, scales, activations);
+    let error = |weights: &&[f32]| {
+        relative_error(team, inputs, &rounded, weights, &|row, out| {
+            let mut row = weights[row * width..][..width].to_vec();
+            if let Some(scales) = scales {
+                row.iter_mut().zip(scales).for_each(|(w, s)| *w *= s);
+            }
             if let Ok(quantized) = QuantizedMatrix::nearest(&row, width, WEIGHTS) {
                 quantized.dequantize_row(0, out);
                 out.iter_mut().zip(&row).for_each(|(out, w)| *out = w + (*out - w) * enlarge);
             }
-        });
-        let weights = float_matrix(rows, width, weights.to_vec());
-        let change = float_matrix(rows, width, change);
-        let exact = product(team, x, &weights, tokens);
-        let found = product(team, &rounded, &change, tokens);
-        let rows = rows.max(1);
-        let parts = token_weights(&exact, rows);
-        let errors = exact.chunks_exact(rows).zip(found.chunks_exact(rows)).zip(parts);
-        total +=
-            errors.map(|((exact, found), part)| part * crate::loss::squares(exact, found).0).sum::<f64>();
-    }
-    total
+        })
+    };
+    weights.iter().map(error).sum()
+}
+
+/// As [`output_error`], of one map `[rows, width]` as it is stored: `stored(row, out)` writes a row of what a reader finds.
+pub fn stored_error(
+    team: &mut Team<'_>,
+    inputs: &Inputs,
+    weights: &[f32],
+    stored: impl Fn(usize, &mut [f32]) + Sync,
+    activations: Activations,
+) -> f64 {
+    let rounded = rounded_inputs(team, inputs, None, activations);
+    relative_error(team, inputs, &rounded, weights, &stored)
+}
+
+/// The sample of inputs `[tokens, width]`, divided by `scales` and rounded to int8.
+fn rounded_inputs(
+    team: &mut Team<'_>,
+    inputs: &Inputs,
+    scales: Option<&[f32]>,
+    activations: Activations,
+) -> Vec<f32> {
+    let width = inputs.width;
+    let x = inputs.sample.as_f32().unwrap_or_default();
+    let divide = |values: &mut [f32]| {
+        if let Some(scales) = scales {
+            values.iter_mut().zip(scales).for_each(|(v, s)| *v /= s);
+        }
+    };
+    let fixed = match activations {
+        Activations::PerToken => None,
+        Activations::PerTensor => {
+            let mut largest = inputs.max_abs.clone();
+            divide(&mut largest);
+            Some(largest.iter().fold(SMALLEST, |largest, &x| largest.max(x)) / 127.0)
+        }
+    };
+    let mut rounded = x.to_vec();
+    team.for_each_chunk_mut(&mut rounded, width, |_, x| {
+        divide(x);
+        round_activations(x, fixed);
+    });
+    rounded
+}
+
+/// The error of the outputs of `stored` weights on `rounded` inputs `[tokens, width]`, beside those of `weights [rows, width]` on the sample.
+fn relative_error(
+    team: &mut Team<'_>,
+    inputs: &Inputs,
+    rounded: &[f32],
+    weights: &[f32],
+    stored: &(dyn Fn(usize, &mut [f32]) + Sync),
+) -> f64 {
+    let (width, tokens) = (inputs.width, inputs.sample.rows());
+    let rows = weights.len() / width;
+    let Some(x) = inputs.sample.as_f32().filter(|x| !x.is_empty() && rows > 0) else { return 0.0 };
+    let mut found = vec![0.0f32; weights.len()];
+    team.for_each_chunk_mut(&mut found, width, stored);
+    let exact = product(team, x, &float_matrix(rows, width, weights.to_vec()), tokens);
+    let found = product(team, rounded, &float_matrix(rows, width, found), tokens);
+    let parts = token_weights(&exact, rows);
+    let errors = exact.chunks_exact(rows).zip(found.chunks_exact(rows)).zip(parts);
+    errors.map(|((exact, found), part)| part * crate::loss::squares(exact, found).0).sum()
 }
 
 /// What the squared error of each token counts, for outputs `y [tokens, rows]`: one over the token's own squared output and that of the median

@@ -63,12 +63,11 @@ impl Conversation {
 
     /// Begins anew with another system message.
     pub(crate) fn set_system(&mut self, system: Option<String>) -> Result<()> {
-        self.reset();
+        let before = std::mem::replace(&mut self.system, system);
         let Some(stream) = self.stream else {
-            self.system = system;
+            self.reset();
             return Ok(());
         };
-        let before = std::mem::replace(&mut self.system, system);
         let restarted = self.opening().and_then(|opening| {
             let sinks = stream.sinks.max(opening);
             self.generator.restart(Some(Stream { sinks, ..stream })).map_err(|error| {
@@ -77,8 +76,9 @@ impl Conversation {
                 ))
             })
         });
-        if restarted.is_err() {
-            self.system = before;
+        match restarted {
+            Ok(()) => self.reset(),
+            Err(_) => self.system = before,
         }
         restarted
     }

@@ -180,6 +180,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 fn run_stream(arguments: &Arguments) -> Result<()> {
     let Streaming { kept, readings, tokens, feed, every, recompute_every, csv, figure, .. } =
         &arguments.streaming;
+    for path in csv.iter().chain(figure) {
+        output::check_writable(path)?;
+    }
     let kept = kept.stream(arguments.window);
     let feed = feed.unwrap_or(kept.chunk);
     let settings = Settings { stream: kept, slice: feed, every: *every, recompute_every: *recompute_every };

@@ -145,6 +145,15 @@ fn alpha(text: &str) -> Result<Alpha, String> {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let options = arguments.options()?;
     let source = resolve::resolve(&arguments.model)?;
+    let Arguments { report, figure, output, .. } = arguments;
+    let files: Vec<&PathBuf> = report.iter().chain(figure).collect();
+    for (index, path) in files.iter().enumerate() {
+        if *path == output || **path == source || files[..index].contains(path) {
+            let cause = format!("{} cannot hold two things", path.display());
+            return Err(Failure::usage(cause).hint("give --report, --figure and -o paths of their own"));
+        }
+        output::check_writable(path)?;
+    }
     let text = arguments.calib.as_deref().map(input::read_text).transpose()?;
     let interrupt = Interrupt::listen()?;
     let mut pool = ThreadPool::new(arguments.threads.get());

@@ -1,7 +1,7 @@
 //! `ounce streameval`: whether a stream remembers what its window holds.
 
 use crate::cli::{Kv, Threads, at_least_one};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::stream::{Reading, Sinks, enter};
 use crate::{load, output, resolve};
 use clap::Args;
@@ -78,6 +78,12 @@ struct Row {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { lines, every, back, seed, .. } = *arguments;
+    if back > lines || every > lines {
+        let cause = format!(
+            "{lines} lines hold no question: one comes every {every} lines, for the line {back} before"
+        );
+        return Err(Failure::usage(cause).hint("ask for more --lines, or a smaller --every or --back"));
+    }
     let kept = arguments.kept.stream(arguments.window);
     let path = resolve::resolve(&arguments.model)?;
     let options = SessionOptions { kv: arguments.kv.into(), stream: Some(kept), ..SessionOptions::default() };
