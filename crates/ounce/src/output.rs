@@ -18,7 +18,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
-/// Refuses a path that [`write`] could not write to: to be asked before long work.
+/// Refuses a path that [`write()`] could not write to: to be asked before long work.
 pub(crate) fn check_writable(path: &Path) -> Result<()> {
     let check = || match path.is_dir() {
         true => Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)),
