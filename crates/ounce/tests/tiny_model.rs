@@ -183,6 +183,8 @@ fn a_text_is_measured_as_one_stream() {
     assert!(text.contains("recompute") && text.contains("sinks"), "{text}");
     measure(&["--chunks", "3"]).fails(2, &["--chunks"]);
     machine.run(&["perplexity", "b.gguf", "--text", "text", "--feed", "1"]).fails(2, &["--stream"]);
+    machine.run(&["perplexity", "b.gguf", "--text", "text", "--sinks", "4"]).fails(2, &["--stream"]);
+    machine.run(&["perplexity", "b.gguf", "--text", "text", "--evict", "4"]).fails(2, &["--stream"]);
 }
 
 #[test]

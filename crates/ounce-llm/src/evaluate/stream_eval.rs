@@ -87,7 +87,7 @@ pub fn stream_eval(
     let encode = |text: &str| tokenizer.encode(text, Special::AsText);
     session.reset();
     let mut random = Pcg32::new(options.seed);
-    let mut recent: VecDeque<Line> = VecDeque::with_capacity(options.back);
+    let mut recent: VecDeque<Line> = VecDeque::new();
     let mut stream = Reader { session, recompute: options.recompute, last: VecDeque::new(), read: 0 };
     if !stream.read(&tokenizer.encode_document(OPENING, Special::AsText)?)? {
         return Ok(());
@@ -200,7 +200,8 @@ pub fn tokens_back(tokenizer: &Tokenizer, options: StreamEvalOptions) -> Result<
         "What is the REGISTER_CONTENT in line {}? The REGISTER_CONTENT is <{LARGEST}>\n",
         name(0)
     ))?;
-    Ok(options.back * line + options.back.div_ceil(options.every.max(1)) * question)
+    let questions = options.back.div_ceil(options.every.max(1));
+    Ok(options.back.saturating_mul(line).saturating_add(questions.saturating_mul(question)))
 }
 
 #[cfg(test)]

@@ -33,9 +33,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
     /// Tokens that the conversation may hold [default: what the model was made for, at most 32768]
-    #[arg(long, value_name = "N", value_parser = at_least_one(), conflicts_with_all = ["sinks", "window"])]
+    #[arg(long, value_name = "N", value_parser = at_least_one(), conflicts_with_all = ["sinks", "window", "evict"])]
     ctx: Option<usize>,
-    /// Talk without end in constant memory: keep only the last N tokens (1020 if only --sinks is given), and the system message
+    /// Talk without end in constant memory: keep only the last N tokens (1020 if only --sinks or --evict is given), and the system message
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     window: Option<usize>,
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let sampler = arguments.sampling.options()?;
     let question = question(arguments)?;
     let kept = &arguments.kept;
-    let stream = (arguments.window.is_some() || kept.sinks.is_some()).then(|| kept.stream(arguments.window));
+    let stream = (arguments.window.is_some() || kept.is_given()).then(|| kept.stream(arguments.window));
     let settings = Settings {
         sampler,
         generate: GenerateOptions { max_tokens: arguments.max_tokens, stop: arguments.stop.clone() },

@@ -1,7 +1,7 @@
 //! `ounce perplexity`: how well a model predicts a text, and how far it is from another model.
 
 use crate::cli::{Kv, Threads, at_least_one};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::stream::{self, Measured, Reading, Settings, Sinks};
 use crate::{input, load, output, resolve};
 use clap::{Args, ValueEnum};
@@ -134,6 +134,10 @@ struct DivergenceReport {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.streaming.stream {
         return run_stream(arguments);
+    }
+    if arguments.streaming.kept.is_given() {
+        let cause = "--sinks and --evict are for texts that are read as one stream";
+        return Err(Failure::usage(cause).hint("give --stream, too"));
     }
     let protocol = match arguments.protocol {
         Named::Hf => Protocol::HF,

@@ -22,6 +22,11 @@ pub(crate) struct Sinks {
 }
 
 impl Sinks {
+    /// Whether any of it was asked for.
+    pub(crate) fn is_given(&self) -> bool {
+        self.sinks.is_some() || self.evict.is_some()
+    }
+
     /// The stream with this window.
     pub(crate) fn stream(&self, window: Option<usize>) -> Stream {
         let default = Stream::default();
