@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "an example")]
 
 use ounce_kernels::ThreadPool;
-use ounce_kernels::ops::{self, Attention, KvLayer, KvType, RopeStyle};
+use ounce_kernels::ops::{self, Attention, KvLayer, KvType, RopeStyle, Run};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -39,8 +39,8 @@ fn main() {
         let attend = pool.region(|team| {
             let attention = Attention {
                 q: &q,
-                cache: &cache,
-                start: kept - 1,
+                singles: &[Run { cache: &cache, start: kept - 1, tokens: 1 }],
+                runs: &[],
                 heads: HEADS,
                 scale: 0.125,
                 window: None,

@@ -3,7 +3,7 @@
 
 mod support;
 
-use ounce_kernels::ops::{self, Attention, KvLayer, KvType, Norm, RopeStyle};
+use ounce_kernels::ops::{self, Attention, KvLayer, KvType, Norm, RopeStyle, Run};
 use ounce_kernels::{Kernels, ThreadPool};
 use support::{Random, assert_close};
 
@@ -100,10 +100,15 @@ fn attention_equals_the_formula() {
                     let split = c.start * c.kv_heads * c.d;
                     cache.store(team, 0, &k[..split], &v[..split]);
                     cache.store(team, c.start, &k[split..], &v[split..]);
+                    let run = |start, tokens| Run { cache: &cache, start, tokens };
+                    let each: Vec<_> = (c.start..total).map(|position| run(position, 1)).collect();
+                    let whole = [run(c.start, c.n)];
+                    let (singles, runs): (&[Run<'_>], &[Run<'_>]) =
+                        if c.n < 6 { (&each, &[]) } else { (&[], &whole) };
                     let attention = Attention {
                         q: &q,
-                        cache: &cache,
-                        start: c.start,
+                        singles,
+                        runs,
                         heads: c.heads,
                         scale,
                         window: c.window,
@@ -118,6 +123,50 @@ fn attention_equals_the_formula() {
                 );
                 assert_close(&out, &expected, 5e-6, &what);
             }
+        }
+    }
+}
+
+/// Rows of a call with several texts have, bit for bit, what each gets in calls of their own, wherever runs are cut.
+#[test]
+fn texts_do_not_see_one_another() {
+    let (heads, kv_heads, d) = (6, 2, 20);
+    let row = heads * d;
+    for kernels in Kernels::available() {
+        let mut pool = ThreadPool::with_kernels(3, kernels);
+        for (window, ty) in [(None, KvType::F16), (Some(70), KvType::F32), (Some(300), KvType::Q8)] {
+            let mut random = Random(11);
+            let filled = [3, 600, 257, 90];
+            let caches = filled.map(|n| {
+                let (k, v) = (random.floats(n * kv_heads * d), random.floats(n * kv_heads * d));
+                let mut cache = KvLayer::new(kv_heads, d, n, ty).unwrap();
+                pool.region(|team| cache.store(team, 0, &k, &v));
+                cache
+            });
+            let run = |text: usize, start, tokens| Run { cache: &caches[text], start, tokens };
+            let mut attend = |q: &[f32], singles: &[Run<'_>], runs: &[Run<'_>]| {
+                let mut out = vec![f32::NAN; q.len()];
+                let (scale, softcap, slopes) = (0.2, Some(30.0), None);
+                let a = Attention { q, singles, runs, heads, scale, window, softcap, slopes };
+                pool.region(|team| ops::attention(team, &a, &mut out));
+                out
+            };
+            let singles = [run(0, 2, 1), run(1, 599, 1), run(2, 256, 1), run(1, 3, 1)];
+            let runs = [run(2, 200, 57), run(3, 0, 90), run(0, 1, 1)];
+            let rows = singles.len() + runs.iter().map(|run| run.tokens).sum::<usize>();
+            let q = random.floats(rows * row);
+            let together = attend(&q, &singles, &runs);
+            let mut apart = Vec::new();
+            for single in singles {
+                apart.extend(attend(&q[apart.len()..][..row], &[single], &[]));
+            }
+            for Run { cache, start, tokens } in runs {
+                for first in (0..tokens).step_by(13) {
+                    let run = Run { cache, start: start + first, tokens: 13.min(tokens - first) };
+                    apart.extend(attend(&q[apart.len()..][..run.tokens * row], &[], &[run]));
+                }
+            }
+            assert_eq!(together, apart, "{kernels:?} {window:?} {ty:?}");
         }
     }
 }

@@ -4,7 +4,7 @@
 mod support;
 
 use ounce_kernels::ThreadPool;
-use ounce_kernels::ops::{self, Attention, KvLayer, KvType};
+use ounce_kernels::ops::{self, Attention, KvLayer, KvType, Run};
 use support::Random;
 
 const KV_HEADS: usize = 2;
@@ -17,8 +17,8 @@ fn gather(pool: &mut ThreadPool, cache: &KvLayer, held: usize) -> Vec<f32> {
     let mut out = vec![0.0; 4 * D];
     let attention = Attention {
         q: &q,
-        cache,
-        start: held - 1,
+        singles: &[Run { cache, start: held - 1, tokens: 1 }],
+        runs: &[],
         heads: 4,
         scale: 0.3,
         window: None,
@@ -75,4 +75,24 @@ fn what_is_kept_is_as_if_nothing_else_had_been_there() {
 #[should_panic(expected = "held <= self.capacity")]
 fn more_than_is_held_cannot_be_evicted() {
     KvLayer::new(1, 4, 8, KvType::F32).unwrap().evict(4, 5, 8);
+}
+
+#[test]
+fn a_copied_beginning_is_the_beginning() {
+    let mut pool = ThreadPool::new(2);
+    for ty in [KvType::F32, KvType::F16, KvType::Q8] {
+        let mut random = Random(8);
+        let mut from = KvLayer::rolling(KV_HEADS, D, 20, 6, ty).unwrap();
+        let (k, v) = (random.floats(20 * ROW), random.floats(20 * ROW));
+        pool.region(|team| from.store(team, 0, &k, &v));
+        // Neither cache begins at its first slot, and they differ in size.
+        from.evict(2, 3, 20);
+        for count in [1, 2, 9, 17] {
+            let mut to = KvLayer::rolling(KV_HEADS, D, 30, 9, ty).unwrap();
+            pool.region(|team| to.store(team, 0, &v, &k));
+            to.evict(0, 4, 20);
+            to.copy_from(&from, count);
+            assert_eq!(gather(&mut pool, &to, count), gather(&mut pool, &from, count), "{ty:?} {count}");
+        }
+    }
 }

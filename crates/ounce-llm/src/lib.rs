@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+pub mod batch;
 pub mod cache;
 pub mod checkpoint;
 pub mod compress;

@@ -2,7 +2,7 @@
 
 use crate::cache::{KvCache, KvType, Stream};
 use crate::config::{Config, Positions};
-use crate::decoder::{self, Scratch};
+use crate::decoder::{self, Part, Scratch, Way};
 use crate::model::Model;
 use ounce_kernels::ThreadPool;
 use ounce_kernels::ops::OutOfMemory;
@@ -232,9 +232,10 @@ impl Session {
             pool.region(|team| {
                 let (config, weights) = (model.config(), model.weights());
                 cache.make_room(team, config);
-                decoder::forward(team, config, weights, slice, cache, scratch);
+                decoder::forward(team, config, weights, &mut [part(slice, cache)], scratch);
                 if last {
-                    decoder::logits(team, config, weights, scratch, slice.len() - 1, logits);
+                    let x = &scratch.x[(slice.len() - 1) * config.hidden..][..config.hidden];
+                    decoder::logits(team, config, weights, x, logits);
                 }
             });
             if !last && !keep_going(done) {
@@ -265,11 +266,12 @@ impl Session {
             pool.region(|team| {
                 let (config, weights) = (model.config(), model.weights());
                 cache.make_room(team, config);
-                decoder::forward(team, config, weights, slice, cache, scratch);
+                decoder::forward(team, config, weights, &mut [part(slice, cache)], scratch);
                 for first in (0..slice.len()).step_by(rows_at_once) {
                     let rows = rows_at_once.min(slice.len() - first);
                     let logits = &mut logits[..rows * vocab_size];
-                    decoder::logits(team, config, weights, scratch, first, logits);
+                    let x = &scratch.x[first * config.hidden..][..rows * config.hidden];
+                    decoder::logits(team, config, weights, x, logits);
                     each(done + first, logits);
                 }
             });
@@ -299,8 +301,16 @@ impl Session {
     }
 }
 
+/// With fewer tokens than this, each goes by itself.
+const FEW: usize = 6;
+
+/// The next tokens of a text.
+fn part<'a>(tokens: &'a [u32], cache: &'a mut KvCache) -> Part<'a> {
+    Part { tokens, cache, way: if tokens.len() < FEW { Way::Singly } else { Way::Run } }
+}
+
 /// An empty cache, after checking what is asked for against what the model was made for.
-fn new_cache(
+pub(crate) fn new_cache(
     config: &Config,
     context: Option<usize>,
     kv: KvType,

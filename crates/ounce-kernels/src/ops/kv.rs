@@ -113,6 +113,20 @@ impl Store {
         }
     }
 
+    /// Copies `count` rows of `width` elements from another store of the same type.
+    fn take(&mut self, to: usize, other: &Self, from: usize, count: usize, width: usize) {
+        let (to_range, from_range) = (to * width..(to + count) * width, from * width..(from + count) * width);
+        match (self, other) {
+            (Store::F32(data), Store::F32(other)) => data[to_range].copy_from_slice(&other[from_range]),
+            (Store::F16(data), Store::F16(other)) => data[to_range].copy_from_slice(&other[from_range]),
+            (Store::Q8(quants, scales), Store::Q8(other, other_scales)) => {
+                quants[to_range].copy_from_slice(&other[from_range]);
+                scales[to..to + count].copy_from_slice(&other_scales[from..from + count]);
+            }
+            _ => unreachable!("the caller compared the types"),
+        }
+    }
+
     /// Copies `count` rows of `width` elements, which may overlap.
     fn copy(&mut self, from: usize, to: usize, count: usize, width: usize) {
         let range = from * width..(from + count) * width;
@@ -212,6 +226,26 @@ impl KvLayer {
                 }
             }
         }
+    }
+
+    /// Takes over the first `count` positions of another cache.
+    ///
+    /// # Panics
+    /// If the caches differ in heads or type, or are smaller than that.
+    pub fn copy_from(&mut self, other: &Self, count: usize) {
+        assert!(self.is_like(other) && count <= self.capacity.min(other.capacity));
+        for head in 0..self.kv_heads {
+            let (from, to) = (head * other.slots + other.first, head * self.slots + self.first);
+            self.keys.take(to, &other.keys, from, count, self.head_dim);
+            self.values.take(to, &other.values, from, count, self.head_dim);
+        }
+    }
+
+    /// Whether heads and number format are the same.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.kv_heads == other.kv_heads
+            && self.head_dim == other.head_dim
+            && self.element() == other.element()
     }
 
     /// Positions there is room for.

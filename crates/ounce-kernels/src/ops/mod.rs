@@ -11,7 +11,7 @@ mod project;
 mod project_float;
 mod rope;
 
-pub use attention::{Attention, attention};
+pub use attention::{Attention, Run, attention};
 pub use elementwise::{add, norm, norm_add, norm_in_place, softmax};
 pub use gram::{gram, gram_strided, mirror, quadratic_forms};
 pub use kv::{KvLayer, KvType, OutOfMemory};

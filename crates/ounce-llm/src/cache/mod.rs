@@ -91,12 +91,12 @@ impl KvCache {
         sinks.turn(team, config, &mut self.layers, options.sinks, *evicted);
     }
 
-    /// Fills in the angles of `n` tokens that follow those held.
-    pub(crate) fn fill_angles(&self, angles: &mut [Angles], n: usize) {
+    /// Fills in the angles of `n` tokens that follow those held, from row `first` on.
+    pub(crate) fn fill_angles(&self, angles: &mut [Angles], first: usize, n: usize) {
         for angles in angles {
             match self.evicted() {
-                0 => angles.fill(self.held, n),
-                evicted => angles.fill_far(self.held + evicted, n),
+                0 => angles.fill(first, self.held, n),
+                evicted => angles.fill_far(first, self.held + evicted, n),
             }
         }
     }
@@ -106,6 +106,18 @@ impl KvCache {
         if let Some(Streaming { evicted: 0, sinks, .. }) = &mut self.streaming {
             sinks.remember(layer, self.held, k, kv_width);
         }
+    }
+
+    /// Begins with the first `count` tokens of another text, and nothing else. Neither has evicted any, and both are of one model and options.
+    pub(crate) fn copy_from(&mut self, other: &Self, count: usize) {
+        debug_assert!(self.evicted() == 0 && other.evicted() == 0 && count <= other.held);
+        for (layer, other) in self.layers.iter_mut().zip(&other.layers) {
+            layer.copy_from(other, count);
+        }
+        if let (Some(streaming), Some(other)) = (&mut self.streaming, &other.streaming) {
+            streaming.sinks.copy_from(&other.sinks);
+        }
+        self.held = count;
     }
 
     /// Counts `n` positions more as held, which have been stored in every layer.

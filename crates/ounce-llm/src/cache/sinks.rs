@@ -35,6 +35,13 @@ impl Sinks {
         room[..len].copy_from_slice(&k[..len]);
     }
 
+    /// Takes over the sinks of another text.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        for (keys, other) in self.keys.iter_mut().zip(&other.keys) {
+            keys.copy_from_slice(other);
+        }
+    }
+
     /// Writes the first `count` keys of every layer as if they stood `by` positions later in the text.
     pub(super) fn turn(
         &mut self,

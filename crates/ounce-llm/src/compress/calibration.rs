@@ -2,10 +2,11 @@
 
 use super::CompressError;
 use crate::config::Config;
-use crate::decoder::{Embedding, Layer, Place, Scratch, Taps, run_layer};
+use crate::decoder::{Embedding, Layer, LayerText, Scratch, Taps, Way, run_layer};
 use crate::tokenizer::{Special, Tokenizer};
 use ounce_kernels::Team;
 use ounce_kernels::ops::{KvLayer, KvType};
+use std::slice;
 
 /// The residual streams of all sequences, layer after layer. Every layer sees what the uncompressed layers before it give, as in the AWQ
 /// repository.
@@ -53,7 +54,7 @@ impl Calibration {
         });
         let mut scratch = Scratch::new(config, length)?;
         for angles in &mut scratch.angles {
-            angles.fill(0, length);
+            angles.fill(0, 0, length);
         }
         let cache = KvLayer::new(config.kv_heads, config.head_dim, length, KvType::F32)?;
         Ok(Self { x, length, scratch, cache })
@@ -120,8 +121,8 @@ fn sequence(
     scratch: &mut Scratch,
     taps: Taps<'_, '_>,
 ) {
-    let place = Place { kind: config.layers[index], start: 0, tokens: x.len() / config.hidden };
+    let mut text = LayerText { cache, start: 0, tokens: x.len() / config.hidden, way: Way::Run };
     scratch.x[..x.len()].copy_from_slice(x);
-    run_layer(team, config, layer, place, cache, scratch, taps);
+    run_layer(team, config, layer, config.layers[index], slice::from_mut(&mut text), scratch, taps);
     x.copy_from_slice(&scratch.x[..x.len()]);
 }

@@ -9,7 +9,8 @@
 //! logits = head(norm(x))                                  [n, vocab]
 //! ```
 //!
-//! `n` tokens go through at once; decoding is `n = 1`. Normalisations are fused into the products that follow them, so that a layer is
+//! `n` tokens go through at once, of one text or of several: the texts share every step but attention, in which each sees its own cache.
+//! Decoding one text is `n = 1`. Normalisations are fused into the products that follow them, so that a layer is
 //! few parallel steps.
 
 mod attention;
@@ -21,7 +22,7 @@ mod scratch;
 mod tap;
 pub(crate) mod weights;
 
-pub(crate) use attention::Place;
+pub(crate) use attention::{LayerText, Way};
 pub(crate) use load::{load, load_ends, load_layer};
 pub(crate) use rope::Angles;
 pub(crate) use scratch::{Scratch, zeros};
@@ -29,50 +30,73 @@ pub(crate) use tap::{Site, Tap, Taps};
 pub(crate) use weights::{Embedding, FeedForward, Layer, LinearId, NormWeights, Weights};
 
 use crate::cache::KvCache;
-use crate::config::{Block, Config};
-use attention::{attend, project_qkv};
+use crate::config::{Block, Config, LayerKind};
+use attention::{TEXTS, attend, project_qkv};
 use feed_forward::feed_forward;
 use ounce_kernels::Team;
-use ounce_kernels::ops::{self, Input, KvLayer, Output};
+use ounce_kernels::ops::{self, Input, Output};
+use smallvec::SmallVec;
 use tap::show;
 
-/// Runs `tokens` through all layers at the positions that follow the cache, which holds them afterwards. Leaves the residual stream in
-/// `scratch.x [n, hidden]`.
+/// Tokens of one text that take part in a step.
+pub(crate) struct Part<'a> {
+    /// At most as many as the cache has room for.
+    pub(crate) tokens: &'a [u32],
+    /// What the text has read so far; holds the tokens afterwards.
+    pub(crate) cache: &'a mut KvCache,
+    pub(crate) way: Way,
+}
+
+/// Runs the tokens of several texts through all layers, each at the positions that follow its cache. Leaves the residual stream in
+/// `scratch.x [n, hidden]`, `n` being the tokens of all parts together.
 ///
-/// The caller has checked that the tokens are below the vocabulary size, that they fit the scratch and that the cache has room.
+/// Parts that go [singly](Way::Singly) come first. The caller has checked that the tokens are below the vocabulary size, that they fit
+/// the scratch and that the caches have room.
 pub(crate) fn forward(
     team: &mut Team,
     config: &Config,
     weights: &Weights,
-    tokens: &[u32],
-    cache: &mut KvCache,
+    parts: &mut [Part<'_>],
     scratch: &mut Scratch,
 ) {
-    let (n, start) = (tokens.len(), cache.held());
-    let (q_size, kv_width) = (n * config.q_width(), config.kv_width());
-    let x = &mut scratch.x[..n * config.hidden];
-    let embed = |row: usize, x: &mut [f32]| weights.embedding.lookup(tokens[row], start + row, x);
-    team.for_each_chunk_mut(x, config.hidden, embed);
-    cache.fill_angles(&mut scratch.angles, n);
-    for (index, layer) in weights.layers.iter().enumerate() {
-        let place = Place { kind: config.layers[index], start, tokens: n };
-        run_layer(team, config, layer, place, &mut cache.layers[index], scratch, None);
-        cache.stored(index, &scratch.qk[q_size..][..n * kv_width], kv_width);
+    debug_assert!(parts.is_sorted_by_key(|part| part.way == Way::Run));
+    scratch.rows.clear();
+    for part in parts.iter() {
+        let start = part.cache.held();
+        part.cache.fill_angles(&mut scratch.angles, scratch.rows.len(), part.tokens.len());
+        scratch.rows.extend(part.tokens.iter().enumerate().map(|(t, &token)| (token, start + t)));
     }
-    cache.advance(n);
+    let n = scratch.rows.len();
+    let (q_size, kv_width) = (n * config.q_width(), config.kv_width());
+    let (x, rows) = (&mut scratch.x[..n * config.hidden], &scratch.rows);
+    let embed = |row: usize, x: &mut [f32]| weights.embedding.lookup(rows[row].0, rows[row].1, x);
+    team.for_each_chunk_mut(x, config.hidden, embed);
+    for (index, layer) in weights.layers.iter().enumerate() {
+        let mut texts: SmallVec<[LayerText<'_>; TEXTS]> = parts
+            .iter_mut()
+            .map(|part| LayerText {
+                start: part.cache.held(),
+                tokens: part.tokens.len(),
+                way: part.way,
+                cache: &mut part.cache.layers[index],
+            })
+            .collect();
+        run_layer(team, config, layer, config.layers[index], &mut texts, scratch, None);
+        drop(texts);
+        let mut k = &scratch.qk[q_size..][..n * kv_width];
+        for part in parts.iter_mut() {
+            let (of_part, rest) = k.split_at(part.tokens.len() * kv_width);
+            part.cache.stored(index, of_part, kv_width);
+            k = rest;
+        }
+    }
+    for part in parts {
+        part.cache.advance(part.tokens.len());
+    }
 }
 
-/// Logits `out [rows, vocab]` of the rows `first..` of the residual stream that [`forward`] left.
-pub(crate) fn logits(
-    team: &mut Team,
-    config: &Config,
-    weights: &Weights,
-    scratch: &Scratch,
-    first: usize,
-    out: &mut [f32],
-) {
-    let rows = out.len() / config.vocab_size;
-    let x = &scratch.x[first * config.hidden..(first + rows) * config.hidden];
+/// Logits `out [rows, vocab]` of rows `x [rows, hidden]` of the residual stream that [`forward`] left.
+pub(crate) fn logits(team: &mut Team, config: &Config, weights: &Weights, x: &[f32], out: &mut [f32]) {
     let output = Output { weight: &weights.head, bias: None, out: &mut *out, add: false, activation: None };
     ops::project(team, Input { x, norm: Some(weights.final_norm.norm()) }, &mut [output]);
     if let Some(cap) = config.logit_softcap {
@@ -80,17 +104,18 @@ pub(crate) fn logits(
     }
 }
 
-/// One layer, in place on `scratch.x`. `scratch.angles` must hold the angles of the layer's rotation for these positions.
+/// One layer, in place on `scratch.x`, whose rows are the tokens of `texts` in order. `scratch.angles` must hold the angles of the
+/// layer's rotation for these positions.
 pub(crate) fn run_layer(
     team: &mut Team,
     config: &Config,
     layer: &Layer,
-    place: Place,
-    cache: &mut KvLayer,
+    kind: LayerKind,
+    texts: &mut [LayerText<'_>],
     scratch: &mut Scratch,
     mut tap: Taps<'_, '_>,
 ) {
-    let n = place.tokens;
+    let n: usize = texts.iter().map(|text| text.tokens).sum();
     let (q_size, kv_size) = (n * config.q_width(), n * config.kv_width());
     let x = &mut scratch.x[..n * config.hidden];
     let qk = &mut scratch.qk[..q_size + kv_size];
@@ -99,7 +124,7 @@ pub(crate) fn run_layer(
     let branch = &mut scratch.branch[..n * config.hidden];
     let attention_norm = layer.attention_norm.norm();
     let feed_forward_norm = layer.feed_forward_norm.as_ref().unwrap_or(&layer.attention_norm).norm();
-    let angles = scratch.angles.get(place.kind.rope);
+    let angles = scratch.angles.get(kind.rope);
 
     let input = Input { x, norm: Some(attention_norm) };
     show(team, &mut tap, Site::Attention, input, config.hidden);
@@ -107,7 +132,7 @@ pub(crate) fn run_layer(
     if let Some(limit) = config.qkv_clamp {
         qk.iter_mut().chain(&mut *v).for_each(|x| *x = x.clamp(-limit, limit));
     }
-    attend(team, config, layer, place, angles, qk, v, cache, gathered);
+    attend(team, config, layer, kind, texts, angles, qk, v, gathered);
     let inner = &mut scratch.feed_forward;
     let gathered = Input { x: gathered, norm: None };
     show(team, &mut tap, Site::AttentionOutput, gathered, config.q_width());

@@ -22,20 +22,20 @@ impl Angles {
         Self { frequencies, rotary_dim: rope.rotary_dim, cos: vec![0.0; room], sin: vec![0.0; room] }
     }
 
-    /// Fills in the first `tokens` rows, for positions from `start` on. The angle is rounded to f32 before its cosine is taken, as in
-    /// the reference implementations that models were trained with.
-    pub(crate) fn fill(&mut self, start: usize, tokens: usize) {
-        self.set(tokens, |row, frequency| ((start + row) as f32 * frequency).sin_cos());
+    /// Fills in `tokens` rows from `first` on, for positions from `start` on. The angle is rounded to f32 before its cosine is taken, as
+    /// in the reference implementations that models were trained with.
+    pub(crate) fn fill(&mut self, first: usize, start: usize, tokens: usize) {
+        self.set(first, tokens, |row, frequency| ((start + row) as f32 * frequency).sin_cos());
     }
 
     /// As [`fill`](Self::fill), with angles in double precision: for positions so large that rounding would shift them.
-    pub(crate) fn fill_far(&mut self, start: usize, tokens: usize) {
-        self.set(tokens, |row, frequency| turn((start + row) as f64, frequency));
+    pub(crate) fn fill_far(&mut self, first: usize, start: usize, tokens: usize) {
+        self.set(first, tokens, |row, frequency| turn((start + row) as f64, frequency));
     }
 
     /// Fills in the first `tokens` rows with the angles of position `by`: those by which keys turn when they move `by` positions.
     pub(crate) fn fill_turn(&mut self, by: usize, tokens: usize) {
-        self.set(tokens, |_, frequency| turn(by as f64, frequency));
+        self.set(0, tokens, |_, frequency| turn(by as f64, frequency));
     }
 
     /// Cosines and sines of the first `tokens` rows, `[tokens, rotary_dim / 2]` each.
@@ -44,9 +44,10 @@ impl Angles {
         (&self.cos[..len], &self.sin[..len])
     }
 
-    fn set(&mut self, tokens: usize, sin_cos: impl Fn(usize, f32) -> (f32, f32)) {
+    fn set(&mut self, first: usize, tokens: usize, sin_cos: impl Fn(usize, f32) -> (f32, f32)) {
         let half = self.frequencies.len();
-        let rows = self.cos.chunks_exact_mut(half).zip(self.sin.chunks_exact_mut(half)).take(tokens);
+        let rows = self.cos.chunks_exact_mut(half).zip(self.sin.chunks_exact_mut(half));
+        let rows = rows.skip(first).take(tokens);
         for (row, (cos, sin)) in rows.enumerate() {
             for ((cos, sin), &frequency) in cos.iter_mut().zip(sin).zip(&self.frequencies) {
                 (*sin, *cos) = sin_cos(row, frequency);
@@ -107,8 +108,9 @@ mod tests {
     fn angles_are_positions_times_frequencies() {
         let rope = Rope { base: 100.0, rotary_dim: 4, scaling: RopeScaling::Linear(2.0) };
         let mut angles = Angles::new(&rope, 3);
-        angles.fill(5, 2);
-        for (row, position) in [(0, 5.0f32), (1, 6.0)] {
+        angles.fill(0, 9, 1);
+        angles.fill(1, 6, 2);
+        for (row, position) in [(0, 9.0f32), (1, 6.0), (2, 7.0)] {
             for (pair, frequency) in [(0, 0.5f32), (1, 0.05)] {
                 assert!((angles.cos[row * 2 + pair] - (position * frequency).cos()).abs() < 1e-6);
                 assert!((angles.sin[row * 2 + pair] - (position * frequency).sin()).abs() < 1e-6);

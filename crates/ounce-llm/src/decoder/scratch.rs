@@ -7,6 +7,8 @@ use ounce_kernels::ops::OutOfMemory;
 /// Buffers for steps of up to `tokens` tokens; `n` below is the number of tokens of the step at hand.
 pub(crate) struct Scratch {
     pub(crate) tokens: usize,
+    /// Token and position of every row of the step.
+    pub(crate) rows: Vec<(u32, usize)>,
     /// The residual stream, `[n, hidden]`.
     pub(crate) x: Vec<f32>,
     /// Queries `[n, heads * head_dim]`, and directly after them keys `[n, kv_heads * head_dim]`.
@@ -64,6 +66,7 @@ impl Scratch {
         };
         Ok(Self {
             tokens,
+            rows: Vec::with_capacity(tokens),
             x: rows(config.hidden)?,
             qk: rows(config.q_width() + config.kv_width())?,
             v: rows(config.kv_width())?,
