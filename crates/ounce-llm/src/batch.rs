@@ -110,6 +110,8 @@ pub enum BatchError {
 pub struct Batch {
     model: Arc<Model>,
     caches: Vec<KvCache>,
+    context: Option<usize>,
+    kv: KvType,
     scratch: Scratch,
     /// Rows of the step of which something is asked.
     rows: Vec<Row>,
@@ -147,7 +149,16 @@ impl Batch {
         let scratch = Scratch::new(config, step_tokens).map_err(memory)?;
         let hidden = decoder::zeros(at_once, config.hidden).map_err(memory)?;
         let logits = decoder::zeros(at_once, config.vocab_size).map_err(memory)?;
-        Ok(Self { model, caches, scratch, rows: Vec::with_capacity(step_tokens), hidden, logits })
+        Ok(Self {
+            model,
+            caches,
+            context: options.context,
+            kv,
+            scratch,
+            rows: Vec::with_capacity(step_tokens),
+            hidden,
+            logits,
+        })
     }
 
     /// The model.
@@ -168,11 +179,6 @@ impl Batch {
     /// Tokens that each text can hold.
     pub fn context(&self) -> usize {
         self.caches[0].capacity()
-    }
-
-    /// Which tokens are kept of texts without end.
-    pub fn stream(&self) -> Option<Stream> {
-        self.caches[0].stream()
     }
 
     /// Tokens that a text has read, evicted ones included.
@@ -201,14 +207,30 @@ impl Batch {
         pool.region(|team| caches[text].truncate(team, model.config(), length))
     }
 
+    /// Empties a text and gives it another stream, or none.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); the text is left unchanged.
+    pub fn restart(&mut self, text: usize, stream: Option<Stream>) -> Result<(), BatchError> {
+        self.caches[text] = new_cache(self.model.config(), self.context, self.kv, stream)?;
+        Ok(())
+    }
+
+    /// How a text streams, if it does.
+    pub fn stream(&self, text: usize) -> Option<Stream> {
+        self.caches[text].stream()
+    }
+
     /// Makes the first `count` tokens of text `from` all that text `to` has read, and returns how many these are: fewer than `count` if
-    /// fewer were read, none if either has evicted any.
+    /// fewer were read or if `to` keeps more sinks than `from` remembers; none, and `to` is unchanged, if either has evicted any.
     pub fn share(&mut self, from: usize, to: usize, count: usize) -> usize {
         let Ok([from, to]) = self.caches.get_disjoint_mut([from, to]) else { return 0 };
         if from.evicted() > 0 || to.evicted() > 0 {
             return 0;
         }
-        let count = count.min(from.held());
+        let sinks = |cache: &KvCache| cache.stream().map_or(0, |stream| stream.sinks);
+        let remembered = if sinks(to) > sinks(from) { sinks(from) } else { usize::MAX };
+        let count = count.min(from.held()).min(to.capacity()).min(remembered);
         to.copy_from(from, count);
         count
     }
@@ -226,7 +248,7 @@ impl Batch {
         each: &(dyn Fn(usize, usize, Output<'_>) + Sync),
     ) -> Result<(), BatchError> {
         self.check(feeds)?;
-        let Self { model, caches, scratch, rows, hidden, logits } = self;
+        let Self { model, caches, scratch, rows, hidden, logits, .. } = self;
         let (config, weights) = (model.config(), model.weights());
         let by_phase = |phase| feeds.iter().enumerate().filter(move |(_, feed)| feed.phase == phase);
         rows.clear();

@@ -35,10 +35,11 @@ impl Sinks {
         room[..len].copy_from_slice(&k[..len]);
     }
 
-    /// Takes over the sinks of another text.
+    /// Takes over the sinks of another text, as far as both keep them.
     pub(super) fn copy_from(&mut self, other: &Self) {
         for (keys, other) in self.keys.iter_mut().zip(&other.keys) {
-            keys.copy_from_slice(other);
+            let len = keys.len().min(other.len());
+            keys[..len].copy_from_slice(&other[..len]);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The loop: read the prompt, then sample, show, feed.
 
-use super::StopScanner;
+use super::{Answer, Piece};
 use crate::cache::Stream;
 use crate::sampling::{NoCandidate, Past, Sampler};
 use crate::session::{Session, SessionError};
@@ -106,10 +106,7 @@ impl Generator {
     /// Generates with `session`, which is emptied.
     pub fn new(mut session: Session) -> Self {
         session.reset();
-        let tokenizer = session.model().tokenizer();
-        let spared = (0..tokenizer.vocab_size() as u32)
-            .filter(|&id| tokenizer.is_special(id) || tokenizer.is_end_of_generation(id))
-            .collect();
+        let spared = session.model().tokenizer().structure();
         Self { session, read: Vec::new(), spared }
     }
 
@@ -219,46 +216,34 @@ impl Generator {
     ) -> Result<(), GenerateError> {
         let model = self.session.model().clone();
         let tokenizer = model.tokenizer();
-        let mut decoder = tokenizer.stream(true).continuing();
-        let mut stops = StopScanner::new(&options.stop);
         let max_tokens = options.max_tokens.unwrap_or(usize::MAX);
+        let mut answer = Answer::new(tokenizer, max_tokens, &options.stop);
         output.finish = loop {
-            if output.tokens.len() >= max_tokens {
+            if answer.is_full() {
                 break FinishReason::Length;
             }
-            if tokenizer.is_end_of_generation(token) {
-                break FinishReason::Stop;
+            let before = answer.tokens().len();
+            let mut piece = answer.push(tokenizer, token);
+            if piece.finish.is_none() && self.session.is_full() {
+                let rest = answer.end(FinishReason::Context);
+                piece = Piece { text: piece.text + &rest.text, finish: rest.finish };
             }
-            output.tokens.push(token);
-            let scanned = stops.push(&decoder.push(token));
-            output.text.push_str(&scanned.text);
-            if each(Event::Text(&scanned.text)).is_break() {
-                output.finish = FinishReason::Cancelled;
-                return Ok(());
+            output.text.push_str(&piece.text);
+            // The token that ends a text is told of only if it sets text free.
+            let told = answer.tokens().len() > before || !piece.text.is_empty();
+            if told && each(Event::Text(&piece.text)).is_break() {
+                break FinishReason::Cancelled;
             }
-            if scanned.stopped {
-                output.finish = FinishReason::Stop;
-                return Ok(());
-            }
-            if output.tokens.len() >= max_tokens {
-                break FinishReason::Length;
-            }
-            if self.session.is_full() {
-                break FinishReason::Context;
+            if let Some(finish) = piece.finish {
+                break finish;
             }
             let logits = self.session.feed(&[token], &mut |_| true)?;
             self.read.push(token);
             output.timings.decoded += 1;
             token =
-                sampler.sample(logits, Past { prompt, generated: &output.tokens, spared: &self.spared })?;
+                sampler.sample(logits, Past { prompt, generated: answer.tokens(), spared: &self.spared })?;
         };
-        // What was held back for a character or a stop string that never came.
-        let scanned = stops.push(&decoder.finish());
-        let rest = if scanned.stopped { scanned.text } else { scanned.text + &stops.finish() };
-        if !rest.is_empty() {
-            output.text.push_str(&rest);
-            let _ = each(Event::Text(&rest));
-        }
+        output.tokens = answer.into_tokens();
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use super::pieces::{Kind, Pieces, byte_level};
 use super::sentence_piece;
 use super::stream::Joining;
 use super::{Around, Backend, Ends, Tokenizer, TokenizerError};
+use std::sync::Arc;
 
 /// The parts of tokenizer.json that say how its tokens become text.
 #[derive(Deserialize)]
@@ -114,7 +115,8 @@ pub(super) fn parse(json: &[u8]) -> Result<Tokenizer, String> {
     library.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
     let backend = Backend::HuggingFace(Box::new(HuggingFace::new(library)));
     let ends = Ends::default();
-    let mut tokenizer = Tokenizer { backend, pieces, joining, bos: None, eos: None, around, ends };
+    let mut tokenizer =
+        Tokenizer { backend, pieces: Arc::new(pieces), joining, bos: None, eos: None, around, ends };
     tokenizer.add_well_known_ends();
     Ok(tokenizer)
 }

@@ -7,6 +7,7 @@ use super::pieces::{Kind, Pieces, byte_level};
 use super::sentence_piece::{self, SentencePiece, Settings};
 use super::stream::Joining;
 use super::{Around, Backend, Ends, Tokenizer, TokenizerError, pre_tokenizer};
+use std::sync::Arc;
 
 pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
 pub(super) const SCORES: &str = "tokenizer.ggml.scores";
@@ -72,7 +73,7 @@ pub(super) fn load(metadata: &Metadata) -> Result<Tokenizer, TokenizerError> {
         before: bos.filter(|_| add_bos).into_iter().collect(),
         after: eos.filter(|_| add_eos).into_iter().collect(),
     };
-    let mut tokenizer = Tokenizer { backend, pieces, joining, bos, eos, around, ends };
+    let mut tokenizer = Tokenizer { backend, pieces: Arc::new(pieces), joining, bos, eos, around, ends };
     tokenizer.add_well_known_ends();
     Ok(tokenizer)
 }

@@ -29,6 +29,7 @@ pub(crate) use to_gguf::gguf_tokenizer;
 use hugging_face::HuggingFace;
 use pieces::{Kind, Pieces};
 use sentence_piece::SentencePiece;
+use std::sync::Arc;
 use stream::Joining;
 
 /// What control tokens written in a text (`<|im_start|>`, `</s>`) mean.
@@ -43,7 +44,7 @@ pub enum Special {
 /// A model's tokenizer.
 pub struct Tokenizer {
     backend: Backend,
-    pieces: Pieces,
+    pieces: Arc<Pieces>,
     joining: Joining,
     bos: Option<u32>,
     eos: Option<u32>,
@@ -169,8 +170,8 @@ impl Tokenizer {
     }
 
     /// A decoder for tokens that come one at a time; with `skip_special` control tokens give no text.
-    pub fn stream(&self, skip_special: bool) -> StreamDecoder<'_> {
-        StreamDecoder::new(&self.pieces, self.joining, skip_special)
+    pub fn stream(&self, skip_special: bool) -> StreamDecoder {
+        StreamDecoder::new(self.pieces.clone(), self.joining, skip_special)
     }
 
     /// The bytes of one token: a space for SentencePiece's `▁`, a single byte for a byte token. None for an id outside the vocabulary.
@@ -215,6 +216,13 @@ impl Tokenizer {
     /// Whether a token is structure and not text.
     pub fn is_special(&self, id: u32) -> bool {
         self.pieces.kind(id).is_some_and(Kind::is_special)
+    }
+
+    /// The tokens that are structure or end a generation, ascending: what no penalty should keep a model from.
+    pub fn structure(&self) -> Vec<u32> {
+        (0..self.vocab_size() as u32)
+            .filter(|&id| self.is_special(id) || self.is_end_of_generation(id))
+            .collect()
     }
 
     /// Adds the well-known ends that this vocabulary has as tokens of their own.

@@ -1,6 +1,7 @@
 //! Tokens back to text, one at a time or all at once, by one code path.
 
 use super::pieces::{Kind, Pieces};
+use std::sync::Arc;
 
 /// How the bytes of tokens join into text; the two decoders of Hugging Face tokenizers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,22 +20,22 @@ pub(crate) enum Joining {
 /// The pieces that it gives, joined with [`finish`](Self::finish), are exactly what decoding all tokens at once would give: bytes of an
 /// unfinished character are held back until they are complete or known to be invalid.
 #[derive(Clone, Debug)]
-pub struct StreamDecoder<'t> {
-    pieces: &'t Pieces,
+pub struct StreamDecoder {
+    pieces: Arc<Pieces>,
     joining: Joining,
     skip_special: bool,
     at_start: bool,
     held: Vec<u8>,
 }
 
-impl<'t> StreamDecoder<'t> {
-    pub(super) fn new(pieces: &'t Pieces, joining: Joining, skip_special: bool) -> StreamDecoder<'t> {
+impl StreamDecoder {
+    pub(super) fn new(pieces: Arc<Pieces>, joining: Joining, skip_special: bool) -> StreamDecoder {
         StreamDecoder { pieces, joining, skip_special, at_start: true, held: Vec::new() }
     }
 
     /// For tokens that continue a text: keeps the first space, which a SentencePiece decoder would drop at the start of a text.
     #[must_use]
-    pub fn continuing(mut self) -> StreamDecoder<'t> {
+    pub fn continuing(mut self) -> StreamDecoder {
         self.at_start = false;
         self
     }
@@ -56,8 +57,8 @@ impl<'t> StreamDecoder<'t> {
                 String::new()
             }
             Joining::SentencePiece { .. } => {
-                let mut text = self.take_run();
-                text.push_str(&String::from_utf8_lossy(bytes));
+                let piece = String::from_utf8_lossy(bytes).into_owned();
+                let text = self.take_run() + &piece;
                 self.strip(text)
             }
         }
