@@ -13,7 +13,7 @@ const SLICE: usize = 512;
 /// Logits computed at once by [`Session::feed_all`], in elements.
 const LOGITS_AT_ONCE: usize = 4 << 20;
 /// Context of a session unless its options name one; the model's own, if that is shorter.
-const DEFAULT_CONTEXT: usize = 32_768;
+pub const DEFAULT_CONTEXT: usize = 32_768;
 
 /// How a session is made.
 #[derive(Clone, Copy, Debug)]

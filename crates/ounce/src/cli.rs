@@ -1,6 +1,6 @@
 //! The command line, and the arguments that several commands share.
 
-use crate::commands::{bench, chat, inspect, perplexity, pull, quantize, streameval};
+use crate::commands::{bench, chat, inspect, perplexity, pull, quantize, serve, streameval};
 use crate::failure::{Failure, Result};
 use crate::output::note;
 use clap::builder::RangedU64ValueParser;
@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Pull(pull::Arguments),
     /// Talk to a model
     Chat(Box<chat::Arguments>),
+    /// Serve models to any client of OpenAI's API, and a chat page
+    Serve(Box<serve::Arguments>),
     /// Show architecture, tensors, quantization and sizes of a model
     Inspect(inspect::Arguments),
     /// Make a model smaller: AWQ, SmoothQuant or rounding, to AutoAWQ, compressed-tensors or GGUF

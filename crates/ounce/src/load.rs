@@ -8,18 +8,23 @@ use ounce_llm::session::{Session, SessionError, SessionOptions};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Loads the model at `path` and opens a session with it.
-pub(crate) fn session(path: &Path, threads: usize, options: SessionOptions) -> Result<Session> {
-    let mut pool = ThreadPool::new(threads);
+/// Loads the model at `path`.
+pub(crate) fn model(path: &Path, pool: &mut ThreadPool) -> Result<Model> {
     let mut bar = None;
-    let loaded = Model::load(path, &mut pool, &mut |progress| {
+    let loaded = Model::load(path, pool, &mut |progress| {
         let LoadProgress::Tensor { done, total } = progress;
         bar.get_or_insert_with(|| progress_bar("loading", total)).set_position(done);
     });
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    let model = loaded.map_err(|error| with_hint(Failure::from(error), path))?;
+    loaded.map_err(|error| with_hint(Failure::from(error), path))
+}
+
+/// Loads the model at `path` and opens a session with it.
+pub(crate) fn session(path: &Path, threads: usize, options: SessionOptions) -> Result<Session> {
+    let mut pool = ThreadPool::new(threads);
+    let model = model(path, &mut pool)?;
     Session::new(Arc::new(model), pool, options).map_err(|error| {
         let failure = Failure::from_error(&error);
         if matches!(error, SessionError::Stream { .. }) {

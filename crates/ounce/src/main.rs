@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Perplexity(arguments) => commands::perplexity::run(&arguments),
         Command::Quantize(arguments) => commands::quantize::run(&arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Streameval(arguments) => commands::streameval::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };

@@ -6,4 +6,5 @@ pub(crate) mod inspect;
 pub(crate) mod perplexity;
 pub(crate) mod pull;
 pub(crate) mod quantize;
+pub(crate) mod serve;
 pub(crate) mod streameval;

@@ -1,0 +1,299 @@
+//! `POST /v1/chat/completions`
+
+use super::answer::{Asked, UsageBody, Whole, now, reason, submit};
+use super::body::Body;
+use super::error::{ApiError, ErrorBody};
+use super::logprobs::{ChatLogprobs, chat_logprobs};
+use super::message::ChatMessage;
+use super::sampling::SamplingFields;
+use super::stream::{Pieces, respond};
+use crate::client::Client;
+use crate::engine::job::{Event, Task, Token};
+use crate::server::{Served, State};
+use axum::Json;
+use axum::extract;
+use axum::response::{IntoResponse, Response};
+use ounce_llm::generate::{chat_prompt, opening_tokens};
+use ounce_llm::template::Message;
+use ounce_llm::tokenizer::Tokenizer;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// The most likely tokens that can be asked for.
+const TOP_LOGPROBS: u32 = 20;
+
+/// The fields of a chat completion. Unknown fields are ignored.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+struct ChatFields {
+    /// The name of a model; `/v1/models` lists them. The first one if none is named.
+    model: Option<String>,
+    /// The conversation so far.
+    #[schema(min_items = 1)]
+    messages: Vec<ChatMessage>,
+    /// End the answer after so many tokens.
+    #[schema(minimum = 1)]
+    max_completion_tokens: Option<u32>,
+    /// The older name of `max_completion_tokens`.
+    #[schema(minimum = 1)]
+    max_tokens: Option<u32>,
+    /// Give the log-probabilities of the answer's tokens.
+    logprobs: Option<bool>,
+    /// Beside each, so many of the most likely tokens; needs `logprobs`.
+    #[schema(minimum = 0, maximum = 20)]
+    top_logprobs: Option<u32>,
+}
+
+/// A chat completion to be made.
+#[derive(Deserialize, Serialize, ToSchema)]
+pub(crate) struct ChatRequest {
+    #[serde(flatten)]
+    chat: ChatFields,
+    #[serde(flatten)]
+    sampling: SamplingFields,
+}
+
+/// A chat completion.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChatResponse {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: String,
+    choices: Vec<ChatChoice>,
+    usage: UsageBody,
+}
+
+/// One answer.
+#[derive(Serialize, ToSchema)]
+struct ChatChoice {
+    index: usize,
+    message: Answered,
+    logprobs: Option<ChatLogprobs>,
+    finish_reason: &'static str,
+}
+
+/// What the assistant says.
+#[derive(Serialize, ToSchema)]
+struct Answered {
+    role: &'static str,
+    content: Option<String>,
+}
+
+/// A piece of a chat completion.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChatChunk {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: String,
+    choices: Vec<ChunkChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<UsageBody>,
+}
+
+/// What is new in one answer.
+#[derive(Serialize, ToSchema)]
+struct ChunkChoice {
+    index: usize,
+    delta: Delta,
+    logprobs: Option<ChatLogprobs>,
+    finish_reason: Option<&'static str>,
+}
+
+/// What is new in a message.
+#[derive(Default, Serialize, ToSchema)]
+struct Delta {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+}
+
+/// Answers a conversation.
+#[utoipa::path(
+    post,
+    path = "/v1/chat/completions",
+    tag = "chat",
+    request_body = ChatRequest,
+    responses(
+        (status = 200, description = "The answer; with `stream`, server-sent events of `ChatChunk`", content(
+            (ChatResponse = "application/json"),
+            (ChatChunk = "text/event-stream"),
+        )),
+        (status = 400, description = "A field is not as it must be", body = ErrorBody),
+        (status = 401, description = "The API key is missing or wrong", body = ErrorBody),
+        (status = 404, description = "There is no such model", body = ErrorBody),
+        (status = 413, description = "The body is too large", body = ErrorBody),
+        (status = 415, description = "The body is not declared as JSON", body = ErrorBody),
+        (status = 429, description = "Too many requests are waiting", body = ErrorBody),
+    )
+)]
+pub(crate) async fn chat(
+    extract::State(state): extract::State<Arc<State>>,
+    client: Client,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let (fields, sampling) = (body.read::<ChatFields>()?, body.read::<SamplingFields>()?);
+    let served = state.served(fields.model.as_deref())?;
+    let logprobs = fields.logprobs()?;
+    let max_tokens = fields.max_completion_tokens.or(fields.max_tokens);
+    if max_tokens == Some(0) {
+        return Err(ApiError::field(
+            "max_completion_tokens",
+            "max_completion_tokens is 0; it must be at least 1",
+        ));
+    }
+    let (seed, n) = sampling.choices()?;
+    let generations = (0..n)
+        .map(|i| sampling.generate(served, &state.options, seed.wrapping_add(i as u64), max_tokens, logprobs))
+        .collect::<Result<Vec<_>, _>>()?;
+    let messages = fields.messages.iter().enumerate().map(|(index, message)| message.to_message(index));
+    let messages = messages.collect::<Result<Vec<_>, _>>()?;
+    if messages.is_empty() {
+        return Err(ApiError::field("messages", "messages is empty; there must be at least one"));
+    }
+    let model = served.model.clone();
+    let streams = state.options.engine.stream.is_some();
+    let encode = move || -> Result<_, ounce_llm::generate::PromptError> {
+        let opening = if streams { opening_tokens(&model, system(&messages))? } else { 0 };
+        Ok((chat_prompt(&model, &messages)?, opening))
+    };
+    // Rendering and encoding a long conversation takes a while.
+    let (prompt, opening) = tokio::task::spawn_blocking(encode)
+        .await
+        .map_err(|error| ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+        .map_err(|error| ApiError::field("messages", error.to_string()))?;
+    state.check_prompt(served, &prompt)?;
+    let asked = Asked { model: served.index, client: client.0, prompt: prompt.into(), opening };
+    let choices = generations
+        .into_iter()
+        .map(|generate| submit(&state, &asked, Task::Generate(Box::new(generate))))
+        .collect::<Result<Vec<_>, _>>()?;
+    let head = Head { id: crate::random::name("chatcmpl"), created: now(), model: served.name.clone() };
+    if sampling.stream() {
+        let include_usage = sampling.include_usage();
+        let tokenizer = served.model.clone();
+        let usage = UsageBody::default();
+        return Ok(respond(
+            ChatStream {
+                head,
+                choices: n,
+                include_usage,
+                usage,
+                model: tokenizer,
+                logprobs: logprobs.is_some(),
+            },
+            choices,
+        ));
+    }
+    let mut usage = UsageBody::default();
+    let mut answers = Vec::with_capacity(n);
+    for (index, choice) in choices.into_iter().enumerate() {
+        let whole = choice.whole().await?;
+        usage.add(&whole.finished, index == 0);
+        answers.push(answer(index, whole, served, logprobs.is_some()));
+    }
+    let Head { id, created, model } = head;
+    Ok(Json(ChatResponse { id, object: "chat.completion", created, model, choices: answers, usage })
+        .into_response())
+}
+
+impl ChatFields {
+    fn logprobs(&self) -> Result<Option<usize>, ApiError> {
+        let top = self.top_logprobs.unwrap_or(0);
+        if top > TOP_LOGPROBS {
+            let message = format!("top_logprobs is {top}; it must be 0 to {TOP_LOGPROBS}");
+            return Err(ApiError::field("top_logprobs", message));
+        }
+        match self.logprobs {
+            Some(true) => Ok(Some(top as usize)),
+            _ if top > 0 => Err(ApiError::field("top_logprobs", "top_logprobs needs logprobs to be true")),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The messages before the first word of the user.
+fn system(messages: &[Message]) -> &[Message] {
+    let end = messages.iter().take_while(|message| message.role == "system").count();
+    &messages[..end]
+}
+
+fn answer(index: usize, whole: Whole, served: &Served, logprobs: bool) -> ChatChoice {
+    ChatChoice {
+        index,
+        message: Answered { role: "assistant", content: Some(whole.text) },
+        logprobs: logprobs.then(|| chat_logprobs(served.model.tokenizer(), &whole.scores)),
+        finish_reason: reason(whole.finished.reason),
+    }
+}
+
+/// What all pieces of a completion begin with.
+#[derive(Clone)]
+struct Head {
+    id: String,
+    created: u64,
+    model: String,
+}
+
+struct ChatStream {
+    head: Head,
+    choices: usize,
+    include_usage: bool,
+    usage: UsageBody,
+    model: Arc<ounce_llm::Model>,
+    logprobs: bool,
+}
+
+impl ChatStream {
+    fn chunk(&self, choices: Vec<ChunkChoice>, usage: Option<UsageBody>) -> ChatChunk {
+        let Head { id, created, model } = self.head.clone();
+        ChatChunk { id, object: "chat.completion.chunk", created, model, choices, usage }
+    }
+
+    fn tokenizer(&self) -> &Tokenizer {
+        self.model.tokenizer()
+    }
+}
+
+impl Pieces for ChatStream {
+    type Piece = ChatChunk;
+
+    fn opening(&mut self) -> Vec<ChatChunk> {
+        let role = |index| {
+            let delta = Delta { role: Some("assistant"), content: Some(String::new()) };
+            self.chunk(vec![ChunkChoice { index, delta, logprobs: None, finish_reason: None }], None)
+        };
+        (0..self.choices).map(role).collect()
+    }
+
+    fn pieces(&mut self, index: usize, event: Event) -> Result<Vec<ChatChunk>, ApiError> {
+        let choice = match event {
+            Event::Token(Token { text, score }) => ChunkChoice {
+                index,
+                delta: Delta { content: Some(text), ..Delta::default() },
+                logprobs: score
+                    .filter(|_| self.logprobs)
+                    .map(|score| chat_logprobs(self.tokenizer(), &[score])),
+                finish_reason: None,
+            },
+            Event::Finished(finished) => {
+                self.usage.add(&finished, index == 0);
+                ChunkChoice {
+                    index,
+                    delta: Delta::default(),
+                    logprobs: None,
+                    finish_reason: Some(reason(finished.reason)),
+                }
+            }
+            Event::Failed(error) => return Err(error.into()),
+            Event::Prompt(_) | Event::Embedding(_) => return Ok(Vec::new()),
+        };
+        Ok(vec![self.chunk(vec![choice], None)])
+    }
+
+    fn closing(&mut self) -> Vec<ChatChunk> {
+        if self.include_usage { vec![self.chunk(Vec::new(), Some(self.usage))] } else { Vec::new() }
+    }
+}

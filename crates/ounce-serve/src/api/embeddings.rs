@@ -1,0 +1,135 @@
+//! `POST /v1/embeddings`
+
+use super::answer::{Asked, submit};
+use super::body::Body;
+use super::error::{ApiError, ErrorBody};
+use super::prompt::{Prompt, encode};
+use crate::client::Client;
+use crate::engine::job::Task;
+use crate::server::State;
+use axum::{Json, extract};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Texts to be embedded. Unknown fields are ignored.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub(crate) struct EmbeddingRequest {
+    /// The name of a model; `/v1/models` lists them. The first one if none is named.
+    model: Option<String>,
+    /// A text, tokens, or several of either.
+    input: Prompt,
+    /// How numbers are written. Default `float`.
+    encoding_format: Option<EncodingFormat>,
+    /// Only the width of the model can be asked for.
+    dimensions: Option<u32>,
+}
+
+/// How numbers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EncodingFormat {
+    /// As a list.
+    Float,
+    /// As the bytes of little-endian 32-bit floats, in base 64.
+    Base64,
+}
+
+/// Embeddings, in the order of the inputs.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EmbeddingResponse {
+    object: &'static str,
+    data: Vec<EmbeddingBody>,
+    model: String,
+    usage: EmbeddingUsage,
+}
+
+/// One embedding.
+#[derive(Serialize, ToSchema)]
+struct EmbeddingBody {
+    object: &'static str,
+    index: usize,
+    embedding: Numbers,
+}
+
+/// A vector.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Numbers {
+    Float(Vec<f32>),
+    Base64(String),
+}
+
+/// Tokens of a request.
+#[derive(Serialize, ToSchema)]
+struct EmbeddingUsage {
+    prompt_tokens: usize,
+    total_tokens: usize,
+}
+
+/// Makes vectors of texts: the mean of the last hidden states, of length 1.
+#[utoipa::path(
+    post,
+    path = "/v1/embeddings",
+    tag = "embeddings",
+    request_body = EmbeddingRequest,
+    responses(
+        (status = 200, description = "The vectors", body = EmbeddingResponse),
+        (status = 400, description = "A field is not as it must be", body = ErrorBody),
+        (status = 401, description = "The API key is missing or wrong", body = ErrorBody),
+        (status = 404, description = "There is no such model", body = ErrorBody),
+        (status = 413, description = "The body is too large", body = ErrorBody),
+        (status = 415, description = "The body is not declared as JSON", body = ErrorBody),
+        (status = 429, description = "Too many requests are waiting", body = ErrorBody),
+    )
+)]
+pub(crate) async fn embeddings(
+    extract::State(state): extract::State<Arc<State>>,
+    client: Client,
+    body: Body,
+) -> Result<Json<EmbeddingResponse>, ApiError> {
+    let request = body.read::<EmbeddingRequest>()?;
+    let served = state.served(request.model.as_deref())?;
+    let width = served.model.config().hidden;
+    if request.dimensions.is_some_and(|dimensions| dimensions as usize != width) {
+        return Err(ApiError::field(
+            "dimensions",
+            format!("the vectors of this model have {width} dimensions"),
+        ));
+    }
+    let inputs = encode(&served.model, request.input, "input").await?;
+    inputs.iter().try_for_each(|input| state.check_prompt(served, input))?;
+    let choices = inputs
+        .into_iter()
+        .map(|input| {
+            let asked = Asked { model: served.index, client: client.0, prompt: input.into(), opening: 0 };
+            submit(&state, &asked, Task::Embed)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut tokens = 0;
+    let mut data = Vec::with_capacity(choices.len());
+    for (index, choice) in choices.into_iter().enumerate() {
+        let (mut vector, of_prompt) = choice.embedding().await?;
+        tokens += of_prompt;
+        normalize(&mut vector);
+        let embedding = match request.encoding_format {
+            Some(EncodingFormat::Base64) => {
+                let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+                Numbers::Base64(BASE64_STANDARD.encode(bytes))
+            }
+            _ => Numbers::Float(vector),
+        };
+        data.push(EmbeddingBody { object: "embedding", index, embedding });
+    }
+    let usage = EmbeddingUsage { prompt_tokens: tokens, total_tokens: tokens };
+    Ok(Json(EmbeddingResponse { object: "list", data, model: served.name.clone(), usage }))
+}
+
+fn normalize(vector: &mut [f32]) {
+    let length = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+    if length > 0.0 {
+        vector.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+    }
+}

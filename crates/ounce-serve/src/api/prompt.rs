@@ -1,0 +1,56 @@
+//! Prompts as the API takes them: texts or tokens, one or several.
+
+use super::error::ApiError;
+use axum::http::StatusCode;
+use ounce_llm::Model;
+use ounce_llm::tokenizer::Special;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// A text, tokens, or several of either.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Prompt {
+    Text(String),
+    Texts(Vec<String>),
+    Tokens(Vec<u32>),
+    Several(Vec<Vec<u32>>),
+}
+
+/// The tokens of each prompt. `param` is the field's name, for errors.
+pub(crate) async fn encode(
+    model: &Arc<Model>,
+    prompt: Prompt,
+    param: &'static str,
+) -> Result<Vec<Vec<u32>>, ApiError> {
+    let model = model.clone();
+    let encode = move || -> Result<Vec<Vec<u32>>, ApiError> {
+        let fault = |message: String| ApiError::field(param, message);
+        let texts = match prompt {
+            Prompt::Tokens(tokens) => return Ok(vec![tokens]),
+            Prompt::Several(prompts) => return Ok(prompts),
+            Prompt::Text(text) => vec![text],
+            Prompt::Texts(texts) => texts,
+        };
+        let tokenizer = model.tokenizer();
+        let one = |text: &String| {
+            let mut tokens = tokenizer
+                .encode_document(text, Special::Parse)
+                .map_err(|error| fault(format!("{param}: {error}")))?;
+            // An empty text still begins.
+            if tokens.is_empty() {
+                tokens.extend(tokenizer.bos().or(tokenizer.eos()));
+            }
+            Ok(tokens)
+        };
+        texts.iter().map(one).collect()
+    };
+    let prompts = tokio::task::spawn_blocking(encode)
+        .await
+        .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??;
+    if prompts.is_empty() || prompts.iter().any(Vec::is_empty) {
+        return Err(ApiError::field(param, format!("{param} is empty; there must be at least one token")));
+    }
+    Ok(prompts)
+}

@@ -1,0 +1,15 @@
+//! An OpenAI-compatible server: continuous batching, texts without end, constrained answers, a chat page.
+//!
+//! One thread, the engine, runs all models step by step; requests are its clients. See `ARCHITECTURE.md` for the way of a request.
+#![forbid(unsafe_code)]
+
+mod api;
+mod client;
+mod engine;
+mod metrics;
+mod page;
+mod random;
+mod server;
+
+pub use engine::{EngineOptions, StartError};
+pub use server::{NamedModel, Options, Server, ServerError};
