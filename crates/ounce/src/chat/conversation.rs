@@ -207,7 +207,7 @@ fn encode(tokenizer: &Tokenizer, parts: &[Part]) -> Result<Vec<u32>> {
 }
 
 fn message(role: &str, content: &str) -> Message {
-    Message { role: role.into(), content: content.into() }
+    Message::new(role, content)
 }
 
 /// What is worth saying about the end of an answer; `None` for the ordinary end.
