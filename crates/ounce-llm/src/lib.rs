@@ -19,6 +19,7 @@ pub mod cache;
 pub mod checkpoint;
 pub mod compress;
 pub mod config;
+pub mod constrain;
 mod decoder;
 pub mod evaluate;
 pub mod export;
@@ -28,6 +29,7 @@ pub mod sampling;
 pub mod session;
 pub mod template;
 pub mod tokenizer;
+pub mod tools;
 
 pub use cache::{KvType, Stream};
 pub use checkpoint::{HeadPrecision, LoadError, LoadOptions};

@@ -7,35 +7,22 @@ mod environment;
 mod error;
 mod guard;
 mod json;
+mod message;
 mod parts;
 mod time;
 
 use std::path::Path;
 
-use minijinja::{Environment, ErrorKind, context};
+use minijinja::value::Serde;
+use minijinja::{Environment, ErrorKind, Value, context};
 use ounce_formats::gguf::Metadata;
 use serde_json::Value as Json;
 
 pub use error::TemplateError;
+pub use message::{Message, ToolCall};
 pub use parts::Part;
 
 use environment::Refusal;
-
-/// One turn of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Who speaks: `system`, `user`, `assistant`, or what else the template knows.
-    pub role: String,
-    /// What is said.
-    pub content: String,
-}
-
-impl Message {
-    /// A message of `role`.
-    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Message {
-        Message { role: role.into(), content: content.into() }
-    }
-}
 
 /// The template of a model.
 #[derive(Debug)]
@@ -44,6 +31,16 @@ pub struct ChatTemplate {
     source: String,
     bos: Option<String>,
     eos: Option<String>,
+}
+
+/// What a template gets besides the messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RenderOptions<'a> {
+    /// The text ends where the assistant's answer begins.
+    pub add_generation_prompt: bool,
+    /// Its variable `tools`, in the form of OpenAI's API; none if empty. Templates may ignore it: see
+    /// [`ToolPrompt`](crate::tools::ToolPrompt).
+    pub tools: &'a [Json],
 }
 
 const NAME: &str = "chat template";
@@ -136,20 +133,34 @@ impl ChatTemplate {
     /// [`TemplateError::Refused`] with the template's own words (some allow no system message, or insist on turns that alternate),
     /// [`TemplateError::Failed`], or [`TemplateError::Endless`].
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, TemplateError> {
-        let bytes: usize = messages.iter().map(|m| m.role.len() + m.content.len() + 64).sum();
+        self.render_with(messages, &RenderOptions { add_generation_prompt, tools: &[] })
+    }
+
+    /// [`render`](Self::render) with tools.
+    ///
+    /// # Errors
+    /// As [`render`](Self::render).
+    pub fn render_with(
+        &self,
+        messages: &[Message],
+        options: &RenderOptions<'_>,
+    ) -> Result<String, TemplateError> {
+        let tools = match options.tools {
+            [] => Value::from(()),
+            tools => Value::from(Serde(tools)),
+        };
+        let bytes: usize = messages.iter().map(Message::size).sum();
+        let tool_bytes: usize = options.tools.iter().map(|tool| tool.to_string().len()).sum();
         let mut environment = self.environment.clone();
         // One unit pays for an instruction or for about 64 bytes. Real templates copy each message a handful of times.
-        environment.set_fuel(Some(2_000_000 + 4 * bytes as u64));
-        let messages: Vec<_> = messages
-            .iter()
-            .map(|m| context! { role => m.role.as_str(), content => m.content.as_str() })
-            .collect();
+        environment.set_fuel(Some(2_000_000 + 4 * (bytes + tool_bytes) as u64));
+        let messages: Vec<Value> = messages.iter().map(Message::to_value).collect();
         let context = context! {
             messages => messages,
-            add_generation_prompt => add_generation_prompt,
+            add_generation_prompt => options.add_generation_prompt,
             bos_token => self.bos.as_deref().unwrap_or(""),
             eos_token => self.eos.as_deref().unwrap_or(""),
-            tools => (),
+            tools => tools,
             documents => (),
         };
         let template = environment.get_template(NAME).map_err(failed)?;

@@ -3,7 +3,7 @@
 //! A template puts both into one text, in which a message that spells `<|im_end|>` looks like the end of a turn. Here each content is rendered between two
 //! characters of the private use area that occur nowhere else, by which it is found again.
 
-use super::{ChatTemplate, Message, TemplateError};
+use super::{ChatTemplate, Message, RenderOptions, TemplateError};
 
 /// A piece of a rendered conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,19 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<Vec<Part>, TemplateError> {
-        let plain = self.render(messages, add_generation_prompt)?;
+        self.render_parts_with(messages, &RenderOptions { add_generation_prompt, tools: &[] })
+    }
+
+    /// [`render_parts`](ChatTemplate::render_parts) with tools. Tools and calls count as the template's own text.
+    ///
+    /// # Errors
+    /// As [`render`](ChatTemplate::render).
+    pub fn render_parts_with(
+        &self,
+        messages: &[Message],
+        options: &RenderOptions<'_>,
+    ) -> Result<Vec<Part>, TemplateError> {
+        let plain = self.render_with(messages, options)?;
         if let Some((start, end)) = self.sentinels(messages, &plain) {
             for assistant_too in [true, false] {
                 let mut count = 0;
@@ -45,11 +57,11 @@ impl ChatTemplate {
                         // White space stays outside, where the template can trim it.
                         let lead = m.content.len() - m.content.trim_start().len();
                         let (before, after) = (&m.content[..lead], &m.content[lead + core.len()..]);
-                        Message::new(m.role.as_str(), format!("{before}{start}{core}{end}{after}"))
+                        Message { content: format!("{before}{start}{core}{end}{after}"), ..m.clone() }
                     })
                     .collect();
                 if count > 0
-                    && let Ok(text) = self.render(&marked, add_generation_prompt)
+                    && let Ok(text) = self.render_with(&marked, options)
                     && let Some(parts) = split(&text, start, end)
                     && joins_to(&parts, &plain)
                 {

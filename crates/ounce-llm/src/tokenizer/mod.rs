@@ -225,6 +225,11 @@ impl Tokenizer {
             .collect()
     }
 
+    /// Whether no text gives this token, nor does it stand for any.
+    pub(crate) fn is_unused(&self, id: u32) -> bool {
+        self.pieces.kind(id) == Some(Kind::Unused)
+    }
+
     /// Adds the well-known ends that this vocabulary has as tokens of their own.
     fn add_well_known_ends(&mut self) {
         for name in WELL_KNOWN_ENDS {

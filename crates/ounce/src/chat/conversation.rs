@@ -173,7 +173,7 @@ fn refused(error: PromptError) -> Failure {
 }
 
 fn message(role: &str, content: &str) -> Message {
-    Message { role: role.into(), content: content.into() }
+    Message::new(role, content)
 }
 
 /// What is worth saying about the end of an answer; `None` for the ordinary end.
