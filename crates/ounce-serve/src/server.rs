@@ -12,8 +12,10 @@ use axum::{Json, Router, extract};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use ounce_kernels::ThreadPool;
 use ounce_llm::Model;
+use ounce_llm::constrain::ConstraintFactory;
+use ounce_llm::tools::encode_forced;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -68,6 +70,23 @@ pub(crate) struct Served {
     pub(crate) name: String,
     pub(crate) index: usize,
     pub(crate) model: Arc<Model>,
+    constraints: OnceLock<Result<ConstraintFactory, String>>,
+}
+
+impl Served {
+    pub(crate) fn new(index: usize, NamedModel { name, model }: NamedModel) -> Self {
+        Self { name, index, model, constraints: OnceLock::new() }
+    }
+
+    /// What compiles grammars for this model; made when it is first asked for, which takes up to some seconds.
+    pub(crate) fn constraints(&self) -> Result<&ConstraintFactory, &str> {
+        let make = || {
+            let model = self.model.clone();
+            let encode = move |text: &str| encode_forced(model.tokenizer(), text);
+            ConstraintFactory::with_encoder(self.model.tokenizer(), encode).map_err(|error| error.to_string())
+        };
+        self.constraints.get_or_init(make).as_ref().map_err(String::as_str)
+    }
 }
 
 /// What all requests share.
@@ -141,11 +160,7 @@ impl Server {
         let metrics = crate::metrics::recorder(PrometheusBuilder::new()).map_err(ServerError::Metrics)?;
         let loaded: Vec<_> = models.iter().map(|named| named.model.clone()).collect();
         let (handle, engine) = engine::start(&loaded, pool, options.engine)?;
-        let models = models
-            .into_iter()
-            .enumerate()
-            .map(|(index, NamedModel { name, model })| Served { name, index, model })
-            .collect();
+        let models = models.into_iter().enumerate().map(|(index, named)| Served::new(index, named)).collect();
         let started = crate::api::answer::now();
         let state = Arc::new(State { models, engine: handle, options, metrics, started });
         Ok(Self { state, engine, cors })

@@ -28,6 +28,13 @@ impl Answer {
         Self { tokens: Vec::new(), decoder, stops: StopScanner::new(stop), max_tokens }
     }
 
+    /// Gives the text of control tokens too.
+    #[must_use]
+    pub fn with_special(mut self, tokenizer: &Tokenizer) -> Self {
+        self.decoder = tokenizer.stream(false).continuing();
+        self
+    }
+
     /// The tokens so far, without the one that ended the text.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens

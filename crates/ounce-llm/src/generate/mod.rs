@@ -10,5 +10,5 @@ mod stop;
 
 pub use answer::{Answer, Piece};
 pub use generator::{Event, FinishReason, GenerateError, GenerateOptions, Generation, Generator, Timings};
-pub use prompt::{PromptError, chat_prompt, opening_tokens};
+pub use prompt::{PromptError, chat_prompt, chat_prompt_with, opening_tokens};
 pub use stop::{Scanned, StopScanner};

@@ -1,8 +1,9 @@
 //! A conversation as the tokens that the model continues.
 
 use crate::model::Model;
-use crate::template::{Message, Part, TemplateError};
+use crate::template::{Message, Part, RenderOptions, TemplateError};
 use crate::tokenizer::{Special, Tokenizer, TokenizerError};
+use crate::tools::{Tool, ToolPrompt};
 use thiserror::Error;
 
 /// A conversation cannot be put to the model.
@@ -23,12 +24,32 @@ pub enum PromptError {
 /// # Errors
 /// [`PromptError`].
 pub fn chat_prompt(model: &Model, messages: &[Message]) -> Result<Vec<u32>, PromptError> {
+    chat_prompt_with(model, messages, &[])
+}
+
+/// [`chat_prompt`] with tools on offer. A model without a chat template does not get to know them.
+///
+/// # Errors
+/// [`PromptError`].
+pub fn chat_prompt_with(
+    model: &Model,
+    messages: &[Message],
+    tools: &[Tool],
+) -> Result<Vec<u32>, PromptError> {
     let tokenizer = model.tokenizer();
     let Some(template) = model.chat_template() else {
         let text: String = messages.iter().map(|message| message.content.as_str()).collect();
         return Ok(tokenizer.encode_document(&text, Special::AsText)?);
     };
-    let mut tokens = encode_parts(tokenizer, &template.render_parts(messages, true)?)?;
+    let called = |message: &Message| message.role == "tool" || !message.tool_calls.is_empty();
+    let parts = if tools.is_empty() && !messages.iter().any(called) {
+        template.render_parts(messages, true)?
+    } else {
+        let prompt = ToolPrompt::new(template, messages, tools);
+        let options = RenderOptions { add_generation_prompt: true, tools: &prompt.tools };
+        template.render_parts_with(&prompt.messages, &options)?
+    };
+    let mut tokens = encode_parts(tokenizer, &parts)?;
     // Most templates write the token that begins a text themselves; llama.cpp adds it where they do not.
     if let Some(bos) = tokenizer.bos().filter(|_| tokenizer.adds_bos())
         && tokens.first() != Some(&bos)
@@ -43,11 +64,11 @@ pub fn chat_prompt(model: &Model, messages: &[Message]) -> Result<Vec<u32>, Prom
 ///
 /// # Errors
 /// As [`chat_prompt`].
-pub fn opening_tokens(model: &Model, before: &[Message]) -> Result<usize, PromptError> {
+pub fn opening_tokens(model: &Model, before: &[Message], tools: &[Tool]) -> Result<usize, PromptError> {
     let prompt = |text: &str| {
         let mut messages = before.to_vec();
         messages.push(Message::new("user", text));
-        chat_prompt(model, &messages)
+        chat_prompt_with(model, &messages, tools)
     };
     let (one, other) = (prompt("a")?, prompt("b")?);
     Ok(one.iter().zip(&other).take_while(|(a, b)| a == b).count())

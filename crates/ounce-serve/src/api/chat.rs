@@ -7,15 +7,19 @@ use super::logprobs::{ChatLogprobs, chat_logprobs};
 use super::message::ChatMessage;
 use super::sampling::SamplingFields;
 use super::stream::{Pieces, respond};
+use super::tools::{CallBody, CallDelta, CallPiece, Calls, Form, FormFields};
 use crate::client::Client;
 use crate::engine::job::{Event, Task, Token};
 use crate::server::{Served, State};
 use axum::Json;
 use axum::extract;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use ounce_llm::generate::{chat_prompt, opening_tokens};
+use ounce_llm::constrain::Constraint;
+use ounce_llm::generate::{FinishReason, PromptError, chat_prompt_with, opening_tokens};
 use ounce_llm::template::Message;
 use ounce_llm::tokenizer::Tokenizer;
+use ounce_llm::tools::markers_are_special;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -50,6 +54,8 @@ pub(crate) struct ChatRequest {
     #[serde(flatten)]
     chat: ChatFields,
     #[serde(flatten)]
+    form: FormFields,
+    #[serde(flatten)]
     sampling: SamplingFields,
 }
 
@@ -77,7 +83,10 @@ struct ChatChoice {
 #[derive(Serialize, ToSchema)]
 struct Answered {
     role: &'static str,
+    /// None if nothing is said beside calls.
     content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<CallBody>,
 }
 
 /// A piece of a chat completion.
@@ -108,6 +117,8 @@ struct Delta {
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<CallDelta>,
 }
 
 /// Answers a conversation.
@@ -135,6 +146,7 @@ pub(crate) async fn chat(
     body: Body,
 ) -> Result<Response, ApiError> {
     let (fields, sampling) = (body.read::<ChatFields>()?, body.read::<SamplingFields>()?);
+    let form = body.read::<FormFields>()?.form()?;
     let served = state.served(fields.model.as_deref())?;
     let logprobs = fields.logprobs()?;
     let max_tokens = fields.max_completion_tokens.or(fields.max_tokens);
@@ -145,54 +157,43 @@ pub(crate) async fn chat(
         ));
     }
     let (seed, n) = sampling.choices()?;
-    let generations = (0..n)
-        .map(|i| sampling.generate(served, &state.options, seed.wrapping_add(i as u64), max_tokens, logprobs))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut generate = sampling.generate(served, &state.options, seed, max_tokens, logprobs)?;
     let messages = fields.messages.iter().enumerate().map(|(index, message)| message.to_message(index));
     let messages = messages.collect::<Result<Vec<_>, _>>()?;
     if messages.is_empty() {
         return Err(ApiError::field("messages", "messages is empty; there must be at least one"));
     }
-    let model = served.model.clone();
-    let streams = state.options.engine.stream.is_some();
-    let encode = move || -> Result<_, ounce_llm::generate::PromptError> {
-        let opening = if streams { opening_tokens(&model, system(&messages))? } else { 0 };
-        Ok((chat_prompt(&model, &messages)?, opening))
-    };
-    // Rendering and encoding a long conversation takes a while.
-    let (prompt, opening) = tokio::task::spawn_blocking(encode)
-        .await
-        .map_err(|error| ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
-        .map_err(|error| ApiError::field("messages", error.to_string()))?;
+    let calls = form.calls;
+    generate.keep_special = calls && markers_are_special(served.model.tokenizer());
+    let Prepared { prompt, opening, constraint } = prepare(&state, served.index, messages, form).await?;
+    generate.constraint = constraint;
     state.check_prompt(served, &prompt)?;
     let asked = Asked { model: served.index, client: client.0, prompt: prompt.into(), opening };
-    let choices = generations
-        .into_iter()
-        .map(|generate| submit(&state, &asked, Task::Generate(Box::new(generate))))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut choices = Vec::with_capacity(n);
+    for i in 0..n {
+        let mut generate = generate.clone();
+        generate.sampler.seed = seed.wrapping_add(i as u64);
+        choices.push(submit(&state, &asked, Task::Generate(Box::new(generate)))?);
+    }
     let head = Head { id: crate::random::name("chatcmpl"), created: now(), model: served.name.clone() };
     if sampling.stream() {
         let include_usage = sampling.include_usage();
-        let tokenizer = served.model.clone();
-        let usage = UsageBody::default();
-        return Ok(respond(
-            ChatStream {
-                head,
-                choices: n,
-                include_usage,
-                usage,
-                model: tokenizer,
-                logprobs: logprobs.is_some(),
-            },
-            choices,
-        ));
+        let stream = ChatStream {
+            head,
+            calls: (0..n).map(|_| Calls::new(calls)).collect(),
+            include_usage,
+            usage: UsageBody::default(),
+            model: served.model.clone(),
+            logprobs: logprobs.is_some(),
+        };
+        return Ok(respond(stream, choices));
     }
     let mut usage = UsageBody::default();
     let mut answers = Vec::with_capacity(n);
     for (index, choice) in choices.into_iter().enumerate() {
         let whole = choice.whole().await?;
         usage.add(&whole.finished, index == 0);
-        answers.push(answer(index, whole, served, logprobs.is_some()));
+        answers.push(answer(index, whole, served, logprobs.is_some(), calls));
     }
     let Head { id, created, model } = head;
     Ok(Json(ChatResponse { id, object: "chat.completion", created, model, choices: answers, usage })
@@ -220,12 +221,64 @@ fn system(messages: &[Message]) -> &[Message] {
     &messages[..end]
 }
 
-fn answer(index: usize, whole: Whole, served: &Served, logprobs: bool) -> ChatChoice {
+/// A conversation, ready for the engine.
+struct Prepared {
+    prompt: Vec<u32>,
+    opening: usize,
+    constraint: Option<Constraint>,
+}
+
+/// Encodes a conversation and compiles the form of its answer, which takes a while if they are long.
+async fn prepare(
+    state: &Arc<State>,
+    model: usize,
+    messages: Vec<Message>,
+    form: Form,
+) -> Result<Prepared, ApiError> {
+    let state = state.clone();
+    let work = move || {
+        let served = &state.models[model];
+        let refused = |error: PromptError| ApiError::field("messages", error.to_string());
+        let streams = state.options.engine.stream.is_some();
+        let opening = match streams {
+            true => opening_tokens(&served.model, system(&messages), &form.tools).map_err(refused)?,
+            false => 0,
+        };
+        let prompt = chat_prompt_with(&served.model, &messages, &form.tools).map_err(refused)?;
+        if prompt.is_empty() {
+            return Err(ApiError::field("messages", "the messages say nothing"));
+        }
+        Ok(Prepared { prompt, opening, constraint: form.constraint(served)? })
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+}
+
+fn answer(index: usize, whole: Whole, served: &Served, logprobs: bool, look_for_calls: bool) -> ChatChoice {
+    let mut calls = Calls::new(look_for_calls);
+    let mut content = String::new();
+    let mut pieces = calls.push(&whole.text);
+    pieces.extend(calls.finish());
+    for piece in pieces {
+        if let CallPiece::Text(text) = piece {
+            content.push_str(&text);
+        }
+    }
+    let finish_reason = finish_reason(&calls, whole.finished.reason);
+    let said = !content.is_empty() || calls.found.is_empty();
     ChatChoice {
         index,
-        message: Answered { role: "assistant", content: Some(whole.text) },
+        message: Answered { role: "assistant", content: said.then_some(content), tool_calls: calls.found },
         logprobs: logprobs.then(|| chat_logprobs(served.model.tokenizer(), &whole.scores)),
-        finish_reason: reason(whole.finished.reason),
+        finish_reason,
+    }
+}
+
+fn finish_reason(calls: &Calls, finish: FinishReason) -> &'static str {
+    match reason(finish) {
+        "stop" if !calls.found.is_empty() => "tool_calls",
+        reason => reason,
     }
 }
 
@@ -239,7 +292,8 @@ struct Head {
 
 struct ChatStream {
     head: Head,
-    choices: usize,
+    /// Of each choice.
+    calls: Vec<Calls>,
     include_usage: bool,
     usage: UsageBody,
     model: Arc<ounce_llm::Model>,
@@ -262,38 +316,53 @@ impl Pieces for ChatStream {
 
     fn opening(&mut self) -> Vec<ChatChunk> {
         let role = |index| {
-            let delta = Delta { role: Some("assistant"), content: Some(String::new()) };
+            let delta = Delta { role: Some("assistant"), content: Some(String::new()), ..Delta::default() };
             self.chunk(vec![ChunkChoice { index, delta, logprobs: None, finish_reason: None }], None)
         };
-        (0..self.choices).map(role).collect()
+        (0..self.calls.len()).map(role).collect()
     }
 
     fn pieces(&mut self, index: usize, event: Event) -> Result<Vec<ChatChunk>, ApiError> {
-        let choice = match event {
-            Event::Token(Token { text, score }) => ChunkChoice {
-                index,
-                delta: Delta { content: Some(text), ..Delta::default() },
-                logprobs: score
-                    .filter(|_| self.logprobs)
-                    .map(|score| chat_logprobs(self.tokenizer(), &[score])),
-                finish_reason: None,
-            },
-            Event::Finished(finished) => {
-                self.usage.add(&finished, index == 0);
-                ChunkChoice {
-                    index,
-                    delta: Delta::default(),
-                    logprobs: None,
-                    finish_reason: Some(reason(finished.reason)),
+        let mut choices = Vec::new();
+        match event {
+            Event::Token(Token { text, score }) => {
+                let logprobs =
+                    score.filter(|_| self.logprobs).map(|score| chat_logprobs(self.tokenizer(), &[score]));
+                choices.extend(self.calls[index].push(&text).into_iter().map(|piece| delta(index, piece)));
+                if logprobs.is_some() {
+                    match choices.first_mut() {
+                        Some(choice) => choice.logprobs = logprobs,
+                        None => choices.push(ChunkChoice {
+                            index,
+                            delta: Delta { content: Some(String::new()), ..Delta::default() },
+                            logprobs,
+                            finish_reason: None,
+                        }),
+                    }
                 }
             }
+            Event::Finished(finished) => {
+                self.usage.add(&finished, index == 0);
+                let calls = &mut self.calls[index];
+                choices.extend(calls.finish().into_iter().map(|piece| delta(index, piece)));
+                let finish_reason = Some(finish_reason(calls, finished.reason));
+                choices.push(ChunkChoice { index, delta: Delta::default(), logprobs: None, finish_reason });
+            }
             Event::Failed(error) => return Err(error.into()),
-            Event::Prompt(_) | Event::Embedding(_) => return Ok(Vec::new()),
-        };
-        Ok(vec![self.chunk(vec![choice], None)])
+            Event::Prompt(_) | Event::Embedding(_) => {}
+        }
+        Ok(choices.into_iter().map(|choice| self.chunk(vec![choice], None)).collect())
     }
 
     fn closing(&mut self) -> Vec<ChatChunk> {
         if self.include_usage { vec![self.chunk(Vec::new(), Some(self.usage))] } else { Vec::new() }
     }
+}
+
+fn delta(index: usize, piece: CallPiece) -> ChunkChoice {
+    let delta = match piece {
+        CallPiece::Text(text) => Delta { content: Some(text), ..Delta::default() },
+        CallPiece::Call(call) => Delta { tool_calls: vec![call], ..Delta::default() },
+    };
+    ChunkChoice { index, delta, logprobs: None, finish_reason: None }
 }

@@ -1,7 +1,8 @@
 //! The messages of a conversation, as the API takes them.
 
 use super::error::ApiError;
-use ounce_llm::template::Message;
+use super::tools::CallBody;
+use ounce_llm::template::{Message, ToolCall};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -10,8 +11,12 @@ use utoipa::ToSchema;
 pub(crate) struct ChatMessage {
     /// Who speaks.
     role: Role,
-    /// What is said.
+    /// What is said; may be missing where the assistant calls functions.
     content: Option<Content>,
+    /// What the assistant calls.
+    tool_calls: Option<Vec<CallBody>>,
+    /// The call that a message of a tool answers.
+    tool_call_id: Option<String>,
 }
 
 /// Who speaks.
@@ -57,11 +62,31 @@ impl Content {
 impl ChatMessage {
     /// As templates want it; `index` is its place in the request.
     pub(super) fn to_message(&self, index: usize) -> Result<Message, ApiError> {
-        let Some(content) = &self.content else {
-            let param = format!("messages[{index}].content");
-            return Err(ApiError::field(param.clone(), format!("{param} is missing")));
+        let fault = |field: &str, problem: &str| {
+            let param = format!("messages[{index}].{field}");
+            Err(ApiError::field(param.clone(), format!("{param} {problem}")))
         };
-        Ok(Message::new(self.role.name(), content.text()))
+        let calls = self.tool_calls.as_deref().unwrap_or_default();
+        let content = match &self.content {
+            Some(content) => content.text(),
+            None if self.role == Role::Assistant && !calls.is_empty() => String::new(),
+            None => return fault("content", "is missing"),
+        };
+        if !calls.is_empty() && self.role != Role::Assistant {
+            return fault("tool_calls", "may only be in messages of the assistant");
+        }
+        if self.role == Role::Tool {
+            return Ok(Message::result(self.tool_call_id.clone(), content));
+        }
+        if calls.is_empty() {
+            return Ok(Message::new(self.role.name(), content));
+        }
+        let call = |call: &CallBody| ToolCall {
+            id: Some(call.id.clone()),
+            name: call.function.name.clone(),
+            arguments: call.function.arguments.clone(),
+        };
+        Ok(Message::calling(content, calls.iter().map(call).collect()))
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod models;
 mod prompt;
 mod sampling;
 mod stream;
+mod tools;
 
 use utoipa::OpenApi;
 

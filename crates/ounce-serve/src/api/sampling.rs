@@ -133,6 +133,8 @@ impl SamplingFields {
             max_tokens: max_tokens.map_or(options.max_tokens, |n| (n as usize).min(options.max_tokens)),
             logprobs,
             score_prompt: false,
+            constraint: None,
+            keep_special: false,
         })
     }
 

@@ -1,5 +1,6 @@
 //! What the engine is asked for, and what it answers.
 
+use ounce_llm::constrain::Constraint;
 use ounce_llm::generate::FinishReason;
 use ounce_llm::sampling::{SamplerOptions, Score};
 use std::sync::Arc;
@@ -7,7 +8,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// One text to be read and, unless it is only wanted as an embedding, continued.
-#[derive(Debug)]
 pub(crate) struct Job {
     /// Index of the model.
     pub(crate) model: usize,
@@ -23,7 +23,6 @@ pub(crate) struct Job {
     pub(crate) asked: Instant,
 }
 
-#[derive(Debug)]
 pub(crate) enum Task {
     Generate(Box<Generate>),
     /// The mean of the prompt's last hidden states.
@@ -31,7 +30,7 @@ pub(crate) enum Task {
 }
 
 /// How a text is continued.
-#[derive(Debug)]
+#[derive(Clone)]
 pub(crate) struct Generate {
     pub(crate) sampler: SamplerOptions,
     /// Added to the logits of these tokens.
@@ -42,6 +41,10 @@ pub(crate) struct Generate {
     pub(crate) logprobs: Option<usize>,
     /// Score the tokens of the prompt too.
     pub(crate) score_prompt: bool,
+    /// What the text may be.
+    pub(crate) constraint: Option<Constraint>,
+    /// Control tokens are text: those around calls of tools.
+    pub(crate) keep_special: bool,
 }
 
 /// What happens to a job, in order; the last is [`Finished`](Event::Finished) or [`Failed`](Event::Failed).

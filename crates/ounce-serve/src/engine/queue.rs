@@ -4,7 +4,7 @@ use super::job::Job;
 use std::collections::VecDeque;
 
 /// First come, first served among clients: each client's jobs wait in line behind one another, and the clients take turns.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Queue {
     clients: VecDeque<(u64, VecDeque<Job>)>,
 }

@@ -2,6 +2,7 @@
 
 use super::job::{Event, Finished, Generate, Job, JobError, Task, Token, Usage};
 use ounce_llm::batch::Output;
+use ounce_llm::constrain::Constraint;
 use ounce_llm::generate::{Answer, FinishReason, Piece};
 use ounce_llm::sampling::{Past, Sampler, Score, score};
 use ounce_llm::tokenizer::Tokenizer;
@@ -10,7 +11,6 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// A text in progress, from its first slice of the prompt to its last token.
-#[derive(Debug)]
 pub(super) struct Sequence {
     pub(super) prompt: Arc<[u32]>,
     /// Tokens of the prompt that have been read.
@@ -22,7 +22,6 @@ pub(super) struct Sequence {
     usage: Usage,
 }
 
-#[derive(Debug)]
 enum Work {
     Generate(Box<Generation>),
     /// The hidden states of the slice at hand, `[tokens, hidden]`, and the sum of those before.
@@ -32,7 +31,6 @@ enum Work {
     },
 }
 
-#[derive(Debug)]
 struct Generation {
     options: Generate,
     sampler: Sampler,
@@ -76,7 +74,10 @@ impl Sequence {
                     Ok(sampler) => sampler,
                     Err(error) => return Err((events, JobError::Internal(error.to_string()))),
                 };
-                let answer = Answer::new(common.tokenizer, options.max_tokens, &options.stop);
+                let mut answer = Answer::new(common.tokenizer, options.max_tokens, &options.stop);
+                if options.keep_special {
+                    answer = answer.with_special(common.tokenizer);
+                }
                 let prompt_scores = if options.score_prompt { vec![None; prompt.len()] } else { Vec::new() };
                 let options = *options;
                 Work::Generate(Box::new(Generation {
@@ -230,16 +231,26 @@ impl Generation {
         if self.answer.is_full() {
             return Ok((self.answer.end(FinishReason::Length), None));
         }
+        if self.options.constraint.as_ref().is_some_and(Constraint::is_complete) {
+            return Ok((self.answer.end(FinishReason::Stop), None));
+        }
         // Scores are of the logits as the model gave them.
-        let raw = (self.options.logprobs.is_some() && !self.options.bias.is_empty()).then(|| logits.to_vec());
+        let changed = !self.options.bias.is_empty() || self.options.constraint.is_some();
+        let raw = (self.options.logprobs.is_some() && changed).then(|| logits.to_vec());
         for &(token, bias) in &self.options.bias {
             logits[token as usize] += bias;
+        }
+        if let Some(constraint) = &mut self.options.constraint {
+            constraint.mask(logits).map_err(|error| error.to_string())?;
         }
         let past = Past { prompt, generated: self.answer.tokens(), spared: common.spared };
         let token = self.sampler.sample(logits, past).map_err(|error| error.to_string())?;
         let before = self.answer.tokens().len();
         let piece = self.answer.push(common.tokenizer, token);
         let is_text = self.answer.tokens().len() > before;
+        if is_text && let Some(constraint) = &mut self.options.constraint {
+            constraint.accept(token).map_err(|error| error.to_string())?;
+        }
         let top = self.options.logprobs.filter(|_| is_text);
         let score = top.map(|top| score(raw.as_deref().unwrap_or(logits), token, top));
         Ok((piece, score))

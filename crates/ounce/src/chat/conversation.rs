@@ -85,7 +85,7 @@ impl Conversation {
 
     /// Tokens before the first word of the user.
     fn opening(&self) -> Result<usize> {
-        opening_tokens(self.session().model(), &self.messages_and(&[])).map_err(refused)
+        opening_tokens(self.session().model(), &self.messages_and(&[]), &[]).map_err(refused)
     }
 
     /// The system message, if there is one, and the turns.
