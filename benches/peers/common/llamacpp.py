@@ -22,9 +22,9 @@ CMAKE_FLAGS = [
     "-DLLAMA_CURL=OFF",
     "-DLLAMA_OPENSSL=OFF",
     "-DLLAMA_BUILD_TESTS=OFF",
-    "-DLLAMA_BUILD_SERVER=OFF",
+    "-DLLAMA_BUILD_SERVER=ON",
 ]
-TARGETS = ["llama-bench", "llama-perplexity", "llama-quantize"]
+TARGETS = ["llama-bench", "llama-perplexity", "llama-quantize", "llama-server"]
 TOOLS = {"cmake": "cmake", "ninja": "ninja-build", "cc": "gcc", "c++": "g++"}
 
 

@@ -10,6 +10,8 @@ mod metrics;
 mod page;
 mod random;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use engine::{EngineOptions, StartError};
 pub use server::{NamedModel, Options, Server, ServerError};

@@ -166,6 +166,12 @@ impl Server {
         Ok(Self { state, engine, cors })
     }
 
+    /// What answers requests, without connections.
+    #[cfg(test)]
+    pub(crate) fn router(&self) -> Router {
+        router(self.state.clone(), self.cors.clone())
+    }
+
     /// Answers until `shutdown` is done; then takes no more connections, finishes what was begun, and returns.
     ///
     /// # Errors

@@ -26,6 +26,11 @@ impl Stream {
         self.sinks.saturating_add(self.window).saturating_add(self.chunk)
     }
 
+    /// Tokens that are evicted while a text of `length` tokens is read.
+    pub fn evicted(&self, length: usize) -> usize {
+        length.saturating_sub(self.capacity()).div_ceil(self.chunk) * self.chunk
+    }
+
     /// Slots of a cache beyond the capacity: so many tokens are evicted between two moves of all that is held.
     pub(super) fn spare(&self) -> usize {
         (self.capacity() / 4).max(self.chunk)

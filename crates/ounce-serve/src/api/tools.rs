@@ -238,3 +238,36 @@ impl Calls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_found_however_the_answer_is_cut() {
+        let text = "So.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"n\": 1}}\n</tool_call>";
+        for cut in 0..text.len() {
+            let mut calls = Calls::new(true);
+            let mut pieces = calls.push(&text[..cut]);
+            pieces.extend(calls.push(&text[cut..]));
+            pieces.extend(calls.finish());
+            let (mut content, mut arguments) = (String::new(), String::new());
+            for piece in pieces {
+                match piece {
+                    CallPiece::Text(text) => content.push_str(&text),
+                    CallPiece::Call(call) => arguments.push_str(&call.function.arguments),
+                }
+            }
+            assert_eq!((content.as_str(), arguments.as_str()), ("So.", "{\"n\": 1}"), "{cut}");
+            let found = &calls.found[0];
+            assert_eq!((found.function.name.as_str(), &found.function.arguments), ("f", &arguments));
+        }
+    }
+
+    #[test]
+    fn without_tools_a_call_is_text() {
+        let mut calls = Calls::new(false);
+        assert!(matches!(&calls.push("<tool_call>")[..], [CallPiece::Text(text)] if text == "<tool_call>"));
+        assert!(calls.finish().is_empty() && calls.found.is_empty());
+    }
+}

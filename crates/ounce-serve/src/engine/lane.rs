@@ -173,11 +173,14 @@ impl Lane {
     }
 
     /// Tokens of a prompt that a slot need not read again if it goes on with it.
+    ///
+    /// A text that has evicted tokens is only of use where so many would have been evicted of the prompt too: else less would be seen
+    /// than by a text that begins anew. What was generated is then taken as it is, since reading it again would mean reading all of it.
     fn reusable(&self, slot: usize, prompt: &[u32]) -> usize {
         let same = common_prefix(&self.slots[slot].tokens, &prompt[..prompt.len() - 1]);
         match (self.batch.evicted(slot), self.batch.stream(slot)) {
             (0, _) => same.min(self.slots[slot].as_prompt),
-            (evicted, Some(stream)) if same >= stream.sinks + evicted => same,
+            (evicted, Some(stream)) if stream.evicted(same) == evicted => same,
             _ => 0,
         }
     }
