@@ -80,6 +80,9 @@ async def alone(port: int, requests: list[dict]) -> list[str]:
 async def together(port: int, requests: list[dict], clients: int, seconds: float, expected: list[str] | None) -> Totals:
     """`clients` clients ask again and again, each in another order, until the time is over; what was begun is finished.
 
+    With `expected`, the requests are asked as they are and answers are compared. Without, every prompt gets a beginning of its own, so that no
+    server is spared work by what it has read before.
+
     Tokens count for the time that they took to come, so that the end, when clients leave, does not count as idle.
     """
     totals = Totals()
@@ -92,8 +95,11 @@ async def together(port: int, requests: list[dict], clients: int, seconds: float
         while (now := time.monotonic()) - begun < seconds:
             index = turn % len(requests)
             turn += 1 + number % 5
+            request = requests[index]
+            if expected is None:
+                request = {**request, "prompt": f"{number}.{turn} {request['prompt']}"}
             try:
-                answer = await complete(port, requests[index])
+                answer = await complete(port, request)
             except (OSError, RuntimeError, ValueError) as error:
                 totals.errors.append(f"{type(error).__name__}: {error}")
                 await asyncio.sleep(0.2)
