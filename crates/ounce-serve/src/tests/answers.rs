@@ -100,7 +100,10 @@ async fn a_stream_gives_in_pieces_what_an_answer_gives_at_once() {
         let scores: Vec<&Value> =
             of_choice().filter_map(|choice| choice["logprobs"]["content"].as_array()).flatten().collect();
         assert_eq!(json!(scores), whole["choices"][index]["logprobs"]["content"]);
-        assert_eq!(of_choice().last().unwrap()["finish_reason"], whole["choices"][index]["finish_reason"]);
+        assert_eq!(
+            of_choice().next_back().unwrap()["finish_reason"],
+            whole["choices"][index]["finish_reason"]
+        );
     }
     let usage = &pieces.last().unwrap()["usage"];
     for field in ["prompt_tokens", "completion_tokens", "total_tokens"] {

@@ -10,6 +10,7 @@ use crate::{load, resolve};
 use clap::Args;
 use ounce_kernels::ThreadPool;
 use ounce_serve::{EngineOptions, NamedModel, Options, Server};
+use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -70,7 +71,12 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let level = if arguments.quiet { "warn" } else { "info" };
     let filter = EnvFilter::try_from_env("OUNCE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
 
     let kept = &arguments.kept;
     let stream = (arguments.window.is_some() || kept.is_given()).then(|| kept.stream(arguments.window));
