@@ -20,6 +20,8 @@ pub enum Method {
     SmoothQuant {
         /// How much of the inputs' size moves into the weights.
         alpha: Alpha,
+        /// Rotate inputs of maps while the model runs, where that leaves a smaller error. Only with a scale per token.
+        rotate: bool,
     },
 }
 
@@ -95,8 +97,8 @@ impl CompressOptions {
     /// strength it is as published.
     pub(crate) fn feeds_back(&self) -> bool {
         match self.method {
-            Method::Nearest | Method::SmoothQuant { alpha: Alpha::Fixed(_) } => false,
-            Method::SmoothQuant { alpha: Alpha::Auto } => true,
+            Method::Nearest | Method::SmoothQuant { alpha: Alpha::Fixed(_), .. } => false,
+            Method::SmoothQuant { alpha: Alpha::Auto, .. } => true,
             Method::Awq { feedback, .. } => feedback,
         }
     }

@@ -145,7 +145,8 @@ pub(crate) fn layers(
                 }
                 _ => None,
             };
-            let working = WorkingLayer { config, index, weights: floats(layer), inputs };
+            let working =
+                WorkingLayer { config, index, weights: floats(layer), inputs, rotations: BTreeMap::new() };
             let (layer, linears) = compress_layer(team, working, plan, options, blocks, &mut |phase| {
                 tell(phase, CALIBRATE + SEARCH)
             })?;
@@ -187,7 +188,9 @@ fn compress_layer(
     let scales = match options.method {
         Method::Nearest => Vec::new(),
         Method::Awq { .. } => awq::scale(team, &mut layer, plan, blocks),
-        Method::SmoothQuant { alpha } => smooth::smooth(team, &mut layer, alpha, options.activations),
+        Method::SmoothQuant { alpha, rotate } => {
+            smooth::smooth(team, &mut layer, alpha, rotate, options.activations)
+        }
     };
     tell(Phase::Round)?;
     let feeds = options.feeds_back() && matches!(plan, Plan::Groups { .. });
@@ -230,6 +233,7 @@ fn compress_layer(
             error_after: relative(error_after, energy_after),
             weight_error_before,
             clipped,
+            rotation: layer.rotations.get(&id.site()).map(|rotation| rotation.block()),
         });
         compressed.insert(id, weight);
     }
@@ -262,7 +266,8 @@ fn store(
         Activations::PerTensor => layer.inputs.get(&id.site()).map(tensor_scale),
         _ => None,
     };
-    Ok((CompressedWeight::Grouped { matrix: stored.matrix, input_scale }, stored.clipped))
+    let rotation = layer.rotations.get(&id.site()).copied();
+    Ok((CompressedWeight::Grouped { matrix: stored.matrix, input_scale, rotation }, stored.clipped))
 }
 
 /// A map in blocks of a GGUF type: with scales that leave the smallest error in the weights, or the smallest weighted by the mean squares of

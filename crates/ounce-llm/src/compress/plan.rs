@@ -54,7 +54,12 @@ impl Plan {
         if smooth && !int8 {
             return refuse("SmoothQuant is for 8-bit activations");
         }
-        if let Method::SmoothQuant { alpha: Alpha::Fixed(alpha) } = options.method
+        if matches!(options.method, Method::SmoothQuant { rotate: true, .. })
+            && options.activations == Activations::PerTensor
+        {
+            return refuse("rotated inputs need a scale per token, not one per tensor");
+        }
+        if let Method::SmoothQuant { alpha: Alpha::Fixed(alpha), .. } = options.method
             && !(0.0..=1.0).contains(&alpha)
         {
             return refuse("the migration strength alpha goes from 0 to 1");

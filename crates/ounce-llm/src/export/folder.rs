@@ -34,6 +34,8 @@ pub(crate) struct FolderExport<'a> {
     pub(super) head: Option<LinearScheme>,
     /// Modules with a matrix that is kept in floats.
     pub(super) kept: Vec<String>,
+    /// Modules that read rotated inputs, with the columns of a block.
+    pub(super) rotated: Vec<(String, usize)>,
     /// Type of the embedding, which tells what the floats are meant to be run in.
     pub(super) float: GgmlType,
 }
@@ -98,6 +100,7 @@ impl<'a> FolderExport<'a> {
             tied,
             head: None,
             kept: Vec::new(),
+            rotated: Vec::new(),
             float,
         };
         export.ends(&embedding, head)?;
@@ -338,8 +341,15 @@ impl<'a> FolderExport<'a> {
                 let router = map == Map::One(LinearKind::Router);
                 self.kept.push(if router { self.router_pattern(module) } else { module.to_owned() });
             }
-            CompressedWeight::Grouped { matrix, input_scale } => {
+            CompressedWeight::Grouped { matrix, input_scale, rotation } => {
                 let format = self.check_groups(module, matrix, *input_scale)?;
+                if let Some(rotation) = rotation {
+                    if !matches!(self.format, FolderFormat::CompressedTensors(_)) {
+                        let found = "weights of rotated inputs".to_owned();
+                        return Err(unfit(module, "weights of inputs as they are", found));
+                    }
+                    self.rotated.push((module.to_owned(), rotation.block()));
+                }
                 let weight = GroupQuantized {
                     rows,
                     cols,

@@ -252,7 +252,10 @@ impl Arguments {
         let method = match self.method {
             Named::Rtn => Method::Nearest,
             Named::Awq => Method::Awq { clip: !self.no_clip, feedback: !self.no_feedback, inspect },
-            Named::Smoothquant => Method::SmoothQuant { alpha: self.alpha },
+            Named::Smoothquant => Method::SmoothQuant {
+                alpha: self.alpha,
+                rotate: self.alpha == Alpha::Auto && int8 && activations != Activations::PerTensor,
+            },
         };
         Ok(CompressOptions {
             method,
