@@ -8,7 +8,9 @@ use super::observe::Observers;
 use super::plan::{Plan, Rounder};
 use super::report::{CompressProgress, CompressReport, LayerReport, LinearReport, Phase};
 use super::smooth;
-use super::{Activations, CompressError, CompressOptions, CompressedWeight, Inspect, Method, Target};
+use super::{
+    Activations, CompressError, CompressOptions, CompressedWeight, Inspect, Method, SEQUENCE, Target,
+};
 use crate::arch;
 use crate::checkpoint::{Checkpoint, Source, WeightLoader};
 use crate::decoder::{self, Layer, LinearId};
@@ -85,7 +87,7 @@ pub(crate) fn layers(
                     Source::Gguf(file) => Tokenizer::from_gguf(file.metadata())?,
                     Source::Folder(_) => Tokenizer::from_folder(source)?,
                 };
-                let length = options.sequence.clamp(1, config.context);
+                let length = options.sequence.unwrap_or(SEQUENCE.min(config.context));
                 let tokens = sequences(&tokenizer, text, options.samples, length)?;
                 Some(Calibration::new(team, config, &embedding, &tokens, length)?)
             }
@@ -158,9 +160,29 @@ pub(crate) fn layers(
             report.layers.push(linears);
             sink(index, layer)?;
         }
+        report.weights = described(plan, &report.layers);
         report.bits_per_weight = bits / report.quantized_weights.max(1) as f64;
         Ok(report)
     })
+}
+
+/// How weights are stored; of GGUF types each with the number of its maps, where the one asked for does not fit all.
+fn described(plan: &Plan, layers: &[LayerReport]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for linear in layers.iter().flat_map(|layer| &layer.linears) {
+        *counts.entry(&linear.stored).or_default() += 1;
+    }
+    if !matches!(plan, Plan::Blocks(_)) || counts.is_empty() {
+        return plan.describe();
+    }
+    let mut kinds: Vec<_> = counts.into_iter().collect();
+    kinds.sort_by_key(|&(kind, count)| (std::cmp::Reverse(count), kind));
+    match kinds[..] {
+        [(only, _)] => only.to_owned(),
+        _ => {
+            kinds.iter().map(|(kind, count)| format!("{kind} ({count} maps)")).collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 /// Scales, rounds and describes one layer.

@@ -9,7 +9,8 @@ pub struct CompressReport {
     pub architecture: &'static str,
     /// Method, as the command line names it.
     pub method: &'static str,
-    /// How weights are stored, such as `4 bits, groups of 64, zero points` or `Q4_K`.
+    /// How weights are stored, such as `4 bits, groups of 64, zero points`, `Q4_K`, or `Q4_K (96 maps), Q5_0 (30 maps)` where a type does not fit
+    /// all widths.
     pub weights: String,
     /// How inputs are stored.
     pub activations: &'static str,

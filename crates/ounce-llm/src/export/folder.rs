@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 /// Columns that share a scale in a head of 8 bits, where they divide its width.
 const HEAD_GROUP: usize = 128;
 
+/// Outputs that AutoAWQ packs into a word.
+const AWQ_ROWS: usize = 8;
+
 /// A Hugging Face folder being written.
 pub(crate) struct FolderExport<'a> {
     pub(super) writer: FolderWriter,
@@ -88,13 +91,17 @@ impl<'a> FolderExport<'a> {
         let tied = config
             .tied
             .unwrap_or_else(|| !heads.iter().any(|stem| checkpoint.holds(&format!("{stem}.weight"))));
+        let slots = slots(config, &layout);
+        if matches!(format, FolderFormat::AutoAwq { .. }) {
+            check_awq_rows(&slots, &format!("{root}{}0.", layout.names.layers))?;
+        }
         let mut export = Self {
             writer: FolderWriter::create(path)?,
             path: path.to_owned(),
             origin,
             format,
             layout,
-            slots: slots(config, &layout),
+            slots,
             root,
             next: 0,
             tied,
@@ -433,6 +440,24 @@ impl<'a> FolderExport<'a> {
         });
         sizes.map_err(|source| ExportError::Io { path, source })
     }
+}
+
+/// Refuses matrices whose outputs AutoAWQ cannot pack, before any work is done.
+fn check_awq_rows(slots: &[Slot], prefix: &str) -> Result<(), ExportError> {
+    for slot in slots {
+        let (rows, _) = matrix_shape(&slot.shape);
+        let packed = matches!(slot.content, Content::Weight(map) if map != Map::One(LinearKind::Router));
+        if packed && !rows.is_multiple_of(AWQ_ROWS) {
+            let module = format!("{prefix}{}", slot.stem);
+            let found = format!("{rows}; write compressed-tensors");
+            return Err(unfit(
+                &module,
+                &format!("a multiple of {AWQ_ROWS} outputs, which AutoAWQ packs together"),
+                found,
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn stems(root: &str, part: &[&str]) -> Vec<String> {

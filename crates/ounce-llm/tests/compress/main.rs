@@ -32,7 +32,7 @@ fn options(method: Method, target: Target, bits: u8) -> CompressOptions {
         group: Some(32),
         target,
         samples: SAMPLES,
-        sequence: LENGTH,
+        sequence: Some(LENGTH),
         gram_tokens: 1024,
         ..CompressOptions::default()
     }
