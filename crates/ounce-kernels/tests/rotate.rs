@@ -10,7 +10,7 @@ use support::{Random, assert_close};
 /// Rows of `cols` elements times the matrix of Sylvester's construction, whose element `[i, j]` is -1 to the number of ones in `i & j`.
 fn slow(x: &[f32], block: usize) -> Vec<f32> {
     let factor = 1.0 / (block as f64).sqrt();
-    let element = |i: usize, j: usize| if (i & j).count_ones() % 2 == 0 { factor } else { -factor };
+    let element = |i: usize, j: usize| if (i & j).count_ones().is_multiple_of(2) { factor } else { -factor };
     let transform = |x: &[f32]| -> Vec<f32> {
         let column = |j| x.iter().enumerate().map(|(i, &x)| f64::from(x) * element(i, j)).sum::<f64>();
         (0..block).map(|j| column(j) as f32).collect()
