@@ -7,8 +7,8 @@ use std::path::Path;
 
 use ounce_formats::hugging_face::Folder;
 use ounce_formats::quantized::{
-    Activations, LinearFormat, LinearScheme, QuantizationConfig, QuantizedError, QuantizedLinear, awq_config,
-    compressed_tensors_config,
+    Activations, InputRotation, LinearFormat, LinearScheme, QuantizationConfig, QuantizedError,
+    QuantizedLinear, awq_config, compressed_tensors_config,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -138,7 +138,7 @@ fn reads_compressed_tensors() {
     assert!(refuse(&compressed("pack-quantized", &block, &Value::Null, &json!([]))).contains("\"block\""));
     for (key, value, expected) in [
         ("sparsity_config", json!({"format": "sparse-24-bitmask"}), "sparse"),
-        ("transform_config", json!({"config_groups": {"R1": {}}}), "rotations"),
+        ("transform_config", json!({"config_groups": {"R1": []}}), "R1 should be an object"),
         ("ignore", json!(["re:("]), "regular expression"),
         ("ignore", json!([format!("re:{}", "a".repeat(2000))]), "regular expression"),
         ("ignore", json!(vec!["re:a"; 100]), "patterns"),
@@ -150,6 +150,56 @@ fn reads_compressed_tensors() {
         sample[key] = value;
         let error = refuse(&sample);
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// As llm-compressor writes rotations: those in the weights, and one that is applied when the model runs.
+#[test]
+fn reads_rotations_of_inputs() {
+    let at = |location: &str, targets: Value, inverse: bool| json!({"targets": targets, "location": location, "inverse": inverse, "ignore": ["re:.*9.*"]});
+    let group = |kind: &str, apply: Value, head_dim: Value| {
+        json!({"type": kind, "apply": apply, "randomize": false, "requires_grad": false,
+        "head_dim": head_dim, "precision": "torch.float64"})
+    };
+    let parse_with = |groups: Value| {
+        let mut sample =
+            compressed("int-quantized", &weights(8, true, "channel", None), &Value::Null, &json!([]));
+        sample["transform_config"] = json!({ "config_groups": groups });
+        sample
+    };
+    let down = json!(["re:.*mlp.down_proj$"]);
+    let r1 =
+        group("random-hadamard", json!([at("weight_output", json!(["re:.*o_proj$"]), false)]), Value::Null);
+    let online = json!([at("input", down.clone(), false), at("weight_input", down.clone(), true)]);
+    let config = parse(&parse_with(json!({"R1": r1, "R4": group("hadamard", online.clone(), json!(512))})));
+    let rotation = |module: &str| config.rotation(module).unwrap();
+    assert_eq!(rotation("model.layers.0.mlp.down_proj"), Some(InputRotation { block: Some(512) }));
+    assert_eq!(rotation("model.layers.9.mlp.down_proj"), None, "ignored");
+    assert_eq!(rotation("model.layers.0.self_attn.o_proj"), None, "only in the weights");
+    let whole = parse(&parse_with(json!({"R4": group("hadamard", online.clone(), Value::Null)})));
+    let found = whole.rotation("model.layers.0.mlp.down_proj").unwrap();
+    assert_eq!(found, Some(InputRotation { block: None }));
+
+    let both = json!({"a": group("hadamard", online.clone(), json!(64)), "b": group("hadamard", online.clone(), json!(32))});
+    let error = parse(&parse_with(both)).rotation("model.layers.0.mlp.down_proj").unwrap_err().to_string();
+    assert!(error.contains("several rotations"), "{error}");
+    let mut randomized = group("hadamard", online.clone(), json!(64));
+    randomized["randomize"] = json!(true);
+    let of =
+        |location: &str| group("hadamard", json!([at(location, json!(["re:.*attn$"]), false)]), json!(64));
+    for (group, expected) in [
+        (group("random-hadamard", online.clone(), json!(64)), "random-hadamard"),
+        (randomized, "randomized"),
+        (of("k_cache"), "k_cache"),
+        (of("output"), "output"),
+        (of("q_attn"), "q_attn"),
+        (group("hadamard", json!([{"targets": []}]), json!(64)), "location should be a place"),
+        (group("hadamard", json!([1]), json!(64)), "apply.0 should be an object"),
+        (group("hadamard", json!({}), json!(64)), "array of objects"),
+        (group("hadamard", online, json!(0)), "head_dim should be a positive number"),
+    ] {
+        let error = refuse(&parse_with(json!({ "g": group })));
+        assert!(error.contains(expected), "{expected}: {error}");
     }
 }
 
@@ -223,15 +273,22 @@ fn written() -> Vec<(&'static str, Value, LinearScheme)> {
     let (w4, w4_asymmetric, w3) = (pack(4, Some(128), true), pack(4, Some(64), false), pack(3, None, true));
     let (per_token, fixed) = (int(Activations::Int8PerToken), int(Activations::Int8PerTensor));
     let config =
-        |scheme: &LinearScheme, head| compressed_tensors_config(scheme, &["re:.*gate".to_owned()], head);
+        |scheme: &LinearScheme, head| compressed_tensors_config(scheme, &["re:.*gate".to_owned()], head, &[]);
+    let rotated = [("q_proj", 64), ("model.layers.0.mlp.down_proj", 512), ("o_proj", 64)];
+    let rotated = rotated.map(|(module, block)| (module.to_owned(), block));
     vec![
         ("awq", awq_config(64, &["gate".to_owned()]), scheme(LinearFormat::AwqGemm, 4, Some(64), false)),
         ("awq_channel", awq_config(0, &[]), scheme(LinearFormat::AwqGemm, 4, None, false)),
         ("w4a16", config(&w4, None), w4),
         ("w4a16_asym", config(&w4_asymmetric, Some(&pack(8, None, true))), w4_asymmetric),
         ("w3a16", config(&w3, None), w3),
-        ("w8a8", config(&per_token, Some(&pack(8, Some(32), true))), per_token),
+        ("w8a8", config(&per_token, Some(&pack(8, Some(32), true))), per_token.clone()),
         ("w8a8_static", config(&fixed, None), fixed),
+        (
+            "w8a8_rotated",
+            compressed_tensors_config(&per_token, &["re:.*gate".to_owned()], None, &rotated),
+            per_token,
+        ),
     ]
 }
 
@@ -253,6 +310,11 @@ fn reads_what_it_writes() {
             "awq_channel" => {}
             _ => assert_eq!(config.scheme("model.layers.0.mlp.gate"), None, "{name}"),
         }
+        let block = |module| config.rotation(module).unwrap().map(|rotation| rotation.block);
+        let (down, o) = (block("model.layers.0.mlp.down_proj"), block("o_proj"));
+        let expected = if name == "w8a8_rotated" { [Some(Some(512)), Some(Some(64))] } else { [None; 2] };
+        assert_eq!([down, o], expected, "{name}");
+        assert_eq!(block("model.layers.1.mlp.down_proj"), None, "{name}");
         let head = config.scheme("lm_head").map(|scheme| (scheme.format, scheme.bits, scheme.group));
         match name {
             "w4a16_asym" => assert_eq!(head, Some((LinearFormat::PackQuantized, 8, None))),

@@ -75,7 +75,7 @@ fn packed(pool: &mut ThreadPool, rows: usize, cols: usize, group: usize, quants:
 }
 
 fn w8a8(pool: &mut ThreadPool, rows: usize, cols: usize) -> Matrix {
-    let spec = W8A8Spec { rows, cols, activations: ActivationScale::PerToken };
+    let spec = W8A8Spec { rows, cols, activations: ActivationScale::PerToken, rotation: None };
     pool.region(|team| {
         Matrix::pack_w8a8(team, spec, |row, quants| {
             quants.iter_mut().enumerate().for_each(|(i, q)| *q = (i * 7 + row) as i8);

@@ -20,7 +20,7 @@ fn pack(
     quant: impl Fn(usize, usize) -> i8 + Sync,
     scale: impl Fn(usize) -> f32 + Sync,
 ) -> Matrix {
-    let spec = W8A8Spec { rows, cols, activations };
+    let spec = W8A8Spec { rows, cols, activations, rotation: None };
     let fill = |row: usize, quants: &mut [i8]| {
         assert_eq!(quants.len(), cols);
         quants.iter_mut().enumerate().for_each(|(col, q)| *q = quant(row, col));
@@ -273,7 +273,7 @@ fn sizes_and_names() {
     let matrix = pack(&mut pool, 0, 33, ActivationScale::Fixed(1.0), noise, row_scale);
     assert_eq!((matrix.rows(), matrix.bytes(), matrix.layout_name()), (0, 0, "w8a8 static".into()));
     let mut refuse = |cols, activations| {
-        let spec = W8A8Spec { rows: 1, cols, activations };
+        let spec = W8A8Spec { rows: 1, cols, activations, rotation: None };
         pool.region(|team| Matrix::pack_w8a8(team, spec, |_, _| 1.0)).unwrap_err()
     };
     let wide = (1 << 17) + 1;

@@ -1,6 +1,7 @@
 //! What calibration keeps of the inputs of a linear map.
 
-use ounce_kernels::{Matrix, Team, ops};
+use ounce_kernels::ops::{self, Rotation};
+use ounce_kernels::{Matrix, Team};
 
 /// How much is kept; see [`InputObserver`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +181,37 @@ impl Inputs {
             gram,
             sample: float_matrix(self.sample.rows(), self.width, rows(&self.sample)),
         }
+    }
+
+    /// The statistics of the rotated inputs. Means and maxima of magnitudes are those of the sample: those of all tokens do not tell them.
+    ///
+    /// # Panics
+    /// If blocks of the rotation do not divide the width.
+    pub fn rotated(&self, team: &mut Team<'_>, rotation: Rotation) -> Self {
+        let width = self.width;
+        let mut rotate = |matrix: &Matrix| {
+            let mut rows = matrix.as_f32().unwrap_or_default().to_vec();
+            ops::rotate(team, &mut rows, width, rotation);
+            rows
+        };
+        let sample = rotate(&self.sample);
+        // The matrix of the rotation is symmetric, and so are a Gram matrix and its rotation from both sides.
+        let gram = self.gram.as_ref().map(|gram| {
+            let half = rotate(gram);
+            let transposed = (0..width * width).map(|i| half[i % width * width + i / width]).collect();
+            float_matrix(width, width, rotate(&float_matrix(width, width, transposed)))
+        });
+        let (mut mean_abs, mut max_abs) = (vec![0.0f32; width], vec![0.0f32; width]);
+        for token in sample.chunks_exact(width) {
+            for ((mean, max), x) in mean_abs.iter_mut().zip(&mut max_abs).zip(token) {
+                *mean += x.abs();
+                *max = max.max(x.abs());
+            }
+        }
+        let tokens = self.sample.rows();
+        mean_abs.iter_mut().for_each(|mean| *mean /= tokens.max(1) as f32);
+        let sample = float_matrix(tokens, width, sample);
+        Self { width, rows: self.rows, mean_abs, max_abs, gram, sample }
     }
 
     /// `[width]`: mean of `x^2`, the importance of each input; `None` without a Gram matrix.

@@ -5,7 +5,7 @@ use ounce_kernels::{Team, ThreadPool};
 use ounce_quant::awq::{self, Clipping, Scaled, Search};
 use ounce_quant::feedback::Feedback;
 use ounce_quant::loss::output_error;
-use ounce_quant::smoothquant::{self, Activations};
+use ounce_quant::smoothquant::{self, Activations, Transform};
 use ounce_quant::{
     Granularity, InputObserver, Inputs, Keep, Nearest, QuantizedMatrix, Rounding as _, Scheme,
 };
@@ -201,7 +201,8 @@ fn refined_scales_put_less_noise_into_outputs_and_keep_ties() {
         let inputs = observe(team, &x, width, false);
         let error = |team: &mut _, scales: &[f32]| {
             let share = smoothquant::WEIGHT_SHARE;
-            smoothquant::output_error(team, &inputs, &[&map], Some(scales), Activations::PerToken, share)
+            let transform = Transform { scales: Some(scales), rotation: None };
+            smoothquant::output_error(team, &inputs, &[&map], transform, Activations::PerToken, share)
         };
         let start = smoothquant::scales(&inputs.max_abs, &[&map], 0.5);
         let maps = [smoothquant::Map { inputs: &inputs, weights: &map }];
@@ -232,7 +233,14 @@ fn the_error_of_what_is_stored_is_that_of_what_is_stored() {
         };
         let (as_rounded, shifted) = (error(0.0), error(0.05));
         assert!(shifted > 2.0 * as_rounded, "{as_rounded} {shifted}");
-        let searched = smoothquant::output_error(team, &inputs, &[&map], None, Activations::PerToken, 1.0);
+        let searched = smoothquant::output_error(
+            team,
+            &inputs,
+            &[&map],
+            Transform::default(),
+            Activations::PerToken,
+            1.0,
+        );
         assert_eq!(as_rounded, searched);
     });
 }
@@ -265,7 +273,8 @@ fn migration_is_never_worse_than_none() {
             let inputs = observe(team, &x, width, false);
             let scales = |alpha: f32| smoothquant::scales(&inputs.max_abs, &[&map], alpha);
             let found = smoothquant::search(team, width, &[0.3, 0.5, 0.7], &scales, &mut |team, scales| {
-                smoothquant::output_error(team, &inputs, &[&map], scales, activations, 1.0)
+                let transform = Transform { scales, rotation: None };
+                smoothquant::output_error(team, &inputs, &[&map], transform, activations, 1.0)
             });
             // Inputs that differ by e^6 are what the method is for.
             assert!(found.alpha.is_some() && found.error < 0.5 * found.naive_error, "{found:?}");

@@ -22,7 +22,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
 pub(crate) fn check_writable(path: &Path) -> Result<()> {
     let check = || match path.is_dir() {
         true => Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)),
-        false => tempfile::NamedTempFile::new_in(folder(path)).map(|_| ()),
+        false => temporary(path).map(|_| ()),
     };
     check().context(|| format!("cannot write {}", path.display()))
 }
@@ -31,10 +31,19 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
+/// A file beside `path` that goes away by itself, with the permissions of any new file.
+fn temporary(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    // What the system's mask leaves of it.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder(path))
+}
+
 /// Writes a file whole or not at all.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     let write = || -> std::io::Result<()> {
-        let file = tempfile::NamedTempFile::new_in(folder(path))?;
+        let file = temporary(path)?;
         std::fs::write(file.path(), text)?;
         file.persist(path).map(|_| ()).map_err(|error| error.error)
     };

@@ -48,7 +48,7 @@ fn folders_and_files_can_be_inspected_and_run() {
     let machine = machine();
     let calib = ["--calib", "text"];
     let (original, _) = measure(&machine, "a.gguf");
-    let cases: [(&str, &[&str], f64, f64); 6] = [
+    let cases: [(&str, &[&str], f64, f64); 7] = [
         ("rtn", &["--method", "rtn"], 4.625, 0.3),
         ("rtn.gguf", &["--method", "rtn", "--type", "Q8_0"], 8.5, 0.03),
         ("awq", &calib, 4.625, 0.3),
@@ -60,6 +60,7 @@ fn folders_and_files_can_be_inspected_and_run() {
             1.5,
         ),
         ("smooth", &["--calib", "text", "--method", "smoothquant", "--alpha", "0.5"], 8.25, 0.03),
+        ("rotated", &["--calib", "text", "--method", "smoothquant"], 8.25, 0.03),
     ];
     for (output, more, bits, most) in cases {
         let json = quantize(&machine, output, &[more, &["--json"]].concat()).ok().json();
@@ -149,6 +150,111 @@ fn wrong_options_are_explained() {
     quantize(&machine, "out", &["--calib", "short"]).fails(1, &["64", "--calib"]);
     quantize(&machine, "out", &["--calib", "nowhere"]).fails(1, &["nowhere"]);
     machine.run(&["quantize", "b.gguf", "-o", "out", "--method", "rtn"]).fails(1, &["b.gguf"]);
+}
+
+#[test]
+fn options_that_would_change_nothing_are_refused() {
+    let machine = machine();
+    let smooth = ["--method", "smoothquant"];
+    let rtn = ["--method", "rtn"];
+    let cases: [(&str, &[&str], &[&str], &str); 16] = [
+        ("out.gguf", &rtn, &["--bits", "3"], "GGUF"),
+        ("out.gguf", &rtn, &["--group", "64"], "GGUF"),
+        ("out.gguf", &rtn, &["--symmetric"], "GGUF"),
+        ("out", &rtn, &["--type", "Q4_0"], "folders"),
+        ("out", &[], &["--type", "Q8_0"], "folders"),
+        ("out", &[], &["--alpha", "0.5"], "awq"),
+        ("out", &rtn, &["--alpha", "auto"], "rtn"),
+        ("out", &[], &["--rotate", "none"], "awq"),
+        ("out", &rtn, &["--rotate", "auto"], "rtn"),
+        ("out", &smooth, &["--no-feedback"], "smoothquant"),
+        ("out", &rtn, &["--no-feedback"], "rtn"),
+        ("out", &rtn, &["--inspect", "linear"], "rtn"),
+        ("out", &smooth, &["--inspect", "block"], "smoothquant"),
+        ("out", &rtn, &["--no-clip"], "rtn"),
+        ("out", &smooth, &["--no-clip"], "smoothquant"),
+        ("out", &["--format", "gguf"], &["--bits", "4"], "GGUF"),
+    ];
+    for (output, method, option, to) in cases {
+        let ran = quantize(&machine, output, &[method, option, &["--calib", "text"]].concat());
+        assert!(!machine.path("data").join(output).exists());
+        ran.fails(2, &[option[0], &format!("does not apply to {to}")]);
+    }
+    for alpha in ["-0.1", "1.1", "nan", "high"] {
+        let ran = quantize(&machine, "out", &[&smooth[..], &["--alpha", alpha, "--calib", "text"]].concat());
+        ran.fails(2, &["--alpha", "a number from 0 to 1, or auto"]);
+    }
+    let rotated = ["--activations", "tensor", "--rotate", "auto", "--calib", "text"];
+    quantize(&machine, "out", &[&smooth[..], &rotated].concat()).fails(2, &["per token"]);
+    let long = ["quantize", "a.gguf", "-o", "out", "--calib", "text", "--sequence", "257"];
+    machine.run(&long).fails(2, &["257", "256"]);
+    // What the model takes is enough where nothing is said.
+    machine.run(&long[..6]).ok();
+}
+
+#[test]
+fn reports_can_be_read_by_whoever_may_read_new_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let machine = machine();
+    std::fs::write(machine.path("data/new"), "").unwrap();
+    let files = ["--method", "rtn", "--report", "r.json", "--figure", "r.svg"];
+    quantize(&machine, "out", &files).ok();
+    let mode = |name: &str| std::fs::metadata(machine.path("data").join(name)).unwrap().permissions().mode();
+    assert_eq!((mode("r.json"), mode("r.svg")), (mode("new"), mode("new")));
+}
+
+/// 96 columns hold no blocks of 256.
+#[test]
+fn a_type_that_does_not_fit_all_maps_is_named_with_what_stands_in() {
+    let machine = machine();
+    let files = ["--method", "rtn", "--type", "Q4_K", "--figure", "r.svg", "--json"];
+    let json = quantize(&machine, "out.gguf", &files).ok().json();
+    let stored: Vec<&str> = json["layers"][0]["linears"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|map| map["stored"].as_str().unwrap())
+        .collect();
+    assert!(!stored.contains(&"Q4_K"), "{stored:?}");
+    let weights = json["weights"].as_str().unwrap();
+    assert!(stored.iter().all(|ty| weights.contains(ty)) && !weights.contains("Q4_K"), "{weights}");
+    let figure = std::fs::read_to_string(machine.path("data/r.svg")).unwrap();
+    assert!(figure.contains(weights), "{figure}");
+}
+
+#[test]
+fn signals_that_end_a_program_leave_nothing_behind() {
+    let machine = machine();
+    let text: String = (0..40_000).map(|i| format!("the hen in tale {i} ate ham\n")).collect();
+    machine.data("long", text);
+    for signal in ["TERM", "HUP", "INT"] {
+        let before = data(&machine);
+        let arguments = [
+            "quantize",
+            "a.gguf",
+            "-o",
+            "out",
+            "--calib",
+            "long",
+            "--sequence",
+            "256",
+            "--samples",
+            "100000",
+            "-t",
+            "1",
+        ];
+        let mut child = machine.ounce(&arguments).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        while data(&machine) == before {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before the {signal} came");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let sent =
+            std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        ran.fails(1, &["stopped"]);
+        assert_eq!(data(&machine), before, "{signal}");
+    }
 }
 
 #[test]

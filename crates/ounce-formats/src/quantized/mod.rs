@@ -16,8 +16,8 @@ mod linear;
 mod pack;
 mod scheme;
 
-pub use config::QuantizationConfig;
 pub use config::write::{awq_config, compressed_tensors_config};
+pub use config::{InputRotation, QuantizationConfig};
 pub use error::QuantizedError;
 pub use linear::QuantizedLinear;
 pub use pack::{GroupQuantized, pack, pack_as};

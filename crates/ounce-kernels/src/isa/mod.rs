@@ -57,6 +57,7 @@ pub(crate) struct Table {
     activate: unsafe fn(Activation, &mut [f32]),
     gate: unsafe fn(Activation, &mut [f32], &[f32]),
     rotate: unsafe fn(&mut [f32], &[f32], &[f32], bool),
+    hadamard: unsafe fn(&mut [f32], usize),
     widen: unsafe fn(Element, &[u8], &mut [f32]),
     narrow: unsafe fn(&[f32], &mut [u16]),
     dot_rows: unsafe fn(Element, &[u8], &[f32], &mut [f32]),
@@ -213,6 +214,8 @@ impl Kernels {
         gate(kind: Activation, gate: &mut [f32], up: &[f32]);
         /// Rotary position embedding of one head.
         rotate(x: &mut [f32], cos: &[f32], sin: &[f32], interleaved: bool);
+        /// Rotates blocks of a row by the Hadamard matrix.
+        hadamard(x: &mut [f32], block: usize);
         /// Converts to floats.
         widen(element: Element, from: &[u8], out: &mut [f32]);
         /// Converts floats to half precision.
@@ -259,7 +262,7 @@ macro_rules! table {
         use crate::matrix::ActivationScale;
         use crate::ops::{Activation, Norm};
         use crate::quantize::QuantizedRowMut;
-        use crate::simd::{Element, attend, gate, gemm, norm, quantize, rows};
+        use crate::simd::{Element, attend, gate, gemm, hadamard as walsh, norm, quantize, rows};
 
         kernel!($features $token; quantize_row = quantize::quantize_row, (x: &[f32], out: QuantizedRowMut<'_>));
         kernel!($features $token; quantize_token = quantize::quantize_token, (x: &[f32], scale: ActivationScale, out: &mut [i8]) -> (f32, i32));
@@ -272,6 +275,7 @@ macro_rules! table {
         kernel!($features $token; activate = gate::activate, (kind: Activation, x: &mut [f32]));
         kernel!($features $token; gate = gate::gate, (kind: Activation, gate: &mut [f32], up: &[f32]));
         kernel!($features $token; rotate = gate::rotate, (x: &mut [f32], cos: &[f32], sin: &[f32], interleaved: bool));
+        kernel!($features $token; hadamard = walsh::hadamard, (x: &mut [f32], block: usize));
         kernel!($features $token; widen = rows::widen, (element: Element, from: &[u8], out: &mut [f32]));
         kernel!($features $token; narrow = rows::narrow, (x: &[f32], out: &mut [u16]));
         kernel!($features $token; dot_rows = rows::dot_rows, (element: Element, rows: &[u8], x: &[f32], out: &mut [f32]));
@@ -297,6 +301,7 @@ macro_rules! table {
             activate,
             gate,
             rotate,
+            hadamard,
             widen,
             narrow,
             dot_rows,

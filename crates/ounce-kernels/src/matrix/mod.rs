@@ -10,8 +10,9 @@ use std::fmt;
 pub(crate) use arena::Arena;
 pub(crate) use float::FloatMatrix;
 pub(crate) use packed::PackedMatrix;
-pub(crate) use w8a8::W8A8Matrix;
+pub(crate) use w8a8::{TokenForm, W8A8Matrix};
 
+use crate::ops::{BlockError, Rotation};
 use crate::{SharedBytes, Team};
 
 /// The number format of a float matrix.
@@ -88,6 +89,8 @@ pub struct W8A8Spec {
     pub cols: usize,
     /// The scale of the activations.
     pub activations: ActivationScale,
+    /// Activations are rotated before they are quantized; the weights are those of the rotated activations.
+    pub rotation: Option<Rotation>,
 }
 
 /// Why a matrix could not be made.
@@ -116,6 +119,8 @@ pub enum MatrixError {
         /// The most columns of this layout.
         most: usize,
     },
+    /// The activations cannot be rotated in such blocks.
+    Rotation(BlockError),
     /// The fixed scale of the activations is not a positive number.
     FixedScale {
         /// The scale given.
@@ -143,6 +148,7 @@ impl fmt::Display for MatrixError {
                     "{cols} columns are too many for 32-bit sums of 8-bit products, which take at most {most}"
                 )
             }
+            MatrixError::Rotation(error) => error.fmt(f),
             MatrixError::FixedScale { found } => {
                 write!(f, "the fixed scale of the activations must be positive and finite, found {found}")
             }
@@ -216,7 +222,7 @@ impl Matrix {
     ///
     /// # Errors
     /// [`MatrixError::Width`] above 131072 columns, where sums could overflow; [`MatrixError::FixedScale`] if the scale of the
-    /// activations is fixed but not positive; [`MatrixError::Size`] if the matrix is too large to address.
+    /// activations is fixed but not positive; [`MatrixError::Rotation`] if its blocks do not divide the columns; [`MatrixError::Size`] if the matrix is too large to address.
     pub fn pack_w8a8(
         team: &mut Team<'_>,
         spec: W8A8Spec,

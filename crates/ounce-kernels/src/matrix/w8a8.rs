@@ -5,17 +5,27 @@ use super::arena::Region;
 use super::{ActivationScale, MatrixError, W8A8Spec};
 use crate::Team;
 use crate::isa::{TILE_ROWS, W8A8Tile};
+use crate::ops::Rotation;
 use crate::pool::SharedMut;
 use crate::quantize::padded;
 
 /// The most columns: this many products of two bytes cannot overflow a signed 32-bit sum (128 * 127 * 131072 < 2^31).
 pub(super) const MOST_COLS: usize = 1 << 17;
 
+/// What is done to a row of activations before the product.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct TokenForm {
+    /// First, a rotation.
+    pub(crate) rotation: Option<Rotation>,
+    /// Then, rounding with this scale.
+    pub(crate) scale: ActivationScale,
+}
+
 /// Signed bytes in tiles of 16 rows. The last tile is filled up with rows of zeros, and rows with zeros to a multiple of 32 columns.
 pub(crate) struct W8A8Matrix {
     pub(crate) rows: usize,
     pub(crate) cols: usize,
-    pub(crate) activations: ActivationScale,
+    pub(crate) form: TokenForm,
     data: Region,
     /// `[tiles][16]`
     scales: Vec<[f32; TILE_ROWS]>,
@@ -27,7 +37,7 @@ impl W8A8Matrix {
         spec: W8A8Spec,
         fill: impl Fn(usize, &mut [i8]) -> f32 + Sync,
     ) -> Result<Self, MatrixError> {
-        let W8A8Spec { rows, cols, activations } = spec;
+        let W8A8Spec { rows, cols, activations, rotation } = spec;
         if cols > MOST_COLS {
             return Err(MatrixError::Width { cols, most: MOST_COLS });
         }
@@ -35,6 +45,9 @@ impl W8A8Matrix {
             && !(scale.is_finite() && scale > 0.0)
         {
             return Err(MatrixError::FixedScale { found: scale });
+        }
+        if let Some(rotation) = rotation {
+            Rotation::new(cols, rotation.block()).map_err(MatrixError::Rotation)?;
         }
         let width = padded(cols);
         let tile_bytes = TILE_ROWS * width;
@@ -63,7 +76,7 @@ impl W8A8Matrix {
                 }
             });
         }
-        Ok(Self { rows, cols, activations, data, scales })
+        Ok(Self { rows, cols, form: TokenForm { rotation, scale: activations }, data, scales })
     }
 
     /// The 16 rows from `16 * index`.
@@ -79,9 +92,13 @@ impl W8A8Matrix {
     }
 
     pub(crate) fn layout_name(&self) -> String {
-        match self.activations {
-            ActivationScale::PerToken => "w8a8".into(),
-            ActivationScale::Fixed(_) => "w8a8 static".into(),
+        let name = match self.form.scale {
+            ActivationScale::PerToken => "w8a8",
+            ActivationScale::Fixed(_) => "w8a8 static",
+        };
+        match self.form.rotation {
+            None => name.into(),
+            Some(rotation) => format!("{name} rotated {}", rotation.block()),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{Kernels, Team};
 const SERIAL_BELOW: usize = 16 * 1024;
 
 /// Calls `row(index)` for every row, in parallel where there is enough work.
-fn for_rows(team: &mut Team<'_>, rows: usize, d: usize, row: impl Fn(usize) + Sync) {
+pub(super) fn for_rows(team: &mut Team<'_>, rows: usize, d: usize, row: impl Fn(usize) + Sync) {
     if rows * d < SERIAL_BELOW {
         (0..rows).for_each(row);
         return;

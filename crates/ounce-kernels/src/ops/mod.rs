@@ -10,6 +10,7 @@ mod kv;
 mod project;
 mod project_float;
 mod rope;
+mod rotate;
 
 pub use attention::{Attention, Run, attention};
 pub use elementwise::{add, norm, norm_add, norm_in_place, softmax};
@@ -17,6 +18,7 @@ pub use gram::{gram, gram_strided, mirror, quadratic_forms};
 pub use kv::{KvLayer, KvType, OutOfMemory};
 pub use project::{Input, MAX_OUTPUTS, Output, project, project_gated};
 pub use rope::{RopeStyle, rope};
+pub use rotate::{BlockError, Rotation, rotate};
 
 /// A normalisation of the rows of a matrix.
 #[derive(Clone, Copy, Debug)]

@@ -38,7 +38,7 @@ pub(crate) struct Buffers {
     pub(crate) tokens: [TokenRows; MAX_OUTPUTS],
     /// A panel of weights or keys as floats.
     pub(crate) panel: Vec<f32>,
-    /// Further floats: attention scores and partial results.
+    /// Further floats: attention scores and partial results, a rotated row.
     pub(crate) work: Vec<f32>,
     /// Which operation `rows`, `quantized` and `tokens` were prepared for.
     pub(crate) prepared_for: u64,

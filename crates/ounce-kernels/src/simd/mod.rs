@@ -7,6 +7,7 @@
 pub(crate) mod attend;
 pub(crate) mod gate;
 pub(crate) mod gemm;
+pub(crate) mod hadamard;
 pub(crate) mod norm;
 pub(crate) mod quantize;
 pub(crate) mod rows;

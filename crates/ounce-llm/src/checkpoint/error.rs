@@ -72,6 +72,14 @@ pub enum LoadError {
         /// The module.
         module: String,
     },
+    /// The inputs of a module are to be rotated, but its weights are floats.
+    #[error(
+        "module {module} is kept in floats, but transform_config rotates its inputs; rotations are run before quantized weights only"
+    )]
+    RotatedFloats {
+        /// The module.
+        module: String,
+    },
     /// A matrix could not be laid out for the kernels.
     #[error("tensor {name}: {source}")]
     Matrix {

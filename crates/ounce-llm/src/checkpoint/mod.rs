@@ -20,7 +20,8 @@ use ounce_formats::ggml::GgmlType;
 use ounce_formats::gguf::Gguf;
 use ounce_formats::hugging_face::{Folder, SafetensorsType};
 use ounce_formats::quantized::{LinearScheme, QuantizationConfig, QuantizedError};
-use ounce_kernels::SharedBytes;
+use ounce_kernels::ops::Rotation;
+use ounce_kernels::{MatrixError, SharedBytes};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -86,6 +87,19 @@ impl Checkpoint {
             Source::Gguf(_) => None,
             Source::Folder(folder) => Some((folder, self.quantization()?.scheme(module)?)),
         }
+    }
+
+    /// How the inputs `[cols]` of a linear map are rotated before its product; its stored weights are those of the rotated inputs.
+    ///
+    /// # Errors
+    /// [`LoadError::Matrix`] if blocks do not divide the columns, [`LoadError::Quantized`] if there are several rotations.
+    pub(crate) fn rotation(&self, module: &str, cols: usize) -> Result<Option<Rotation>, LoadError> {
+        let Some(config) = self.quantization() else { return Ok(None) };
+        let Some(rotation) = config.rotation(module)? else { return Ok(None) };
+        Rotation::new(cols, rotation.block.unwrap_or(cols)).map(Some).map_err(|error| LoadError::Matrix {
+            name: module.to_owned(),
+            source: MatrixError::Rotation(error),
+        })
     }
 
     pub(crate) fn source(&self) -> &Source {

@@ -1,6 +1,7 @@
 //! From quantized linear maps of Hugging Face folders to the layouts of the kernels.
 
 use ounce_formats::quantized::{Activations, QuantizedLinear};
+use ounce_kernels::ops::{self, Rotation};
 use ounce_kernels::{ActivationScale, Matrix, MatrixError, PackSpec, QuantRow, Quants, Team, W8A8Spec};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,12 +10,14 @@ const RUN: usize = 16;
 
 /// Lays out the given rows of `linear`, on all threads:
 ///
-/// * `W8A8` where activations are to be int8 and rows have one scale and no zero,
+/// * `W8A8` where activations are to be int8 and rows have one scale and no zero, which also rotates them if they are to be,
 /// * 4-bit quants for at most 4 bits and 8-bit quants for more, with a minimum `-zero * scale` per group unless symmetric,
-/// * single-precision floats where the kernels have no layout: columns that are no multiple of 32, groups that are no multiple of 16.
+/// * single-precision floats where the kernels have no layout: columns that are no multiple of 32, groups that are no multiple of 16, other
+///   quants of rotated inputs.
 pub(super) fn pack(
     team: &mut Team,
     linear: &QuantizedLinear,
+    rotation: Option<Rotation>,
     sources: &[usize],
 ) -> Result<Matrix, MatrixError> {
     let (rows, cols) = (sources.len(), linear.cols());
@@ -23,7 +26,7 @@ pub(super) fn pack(
     let middle = 1i16 << bits >> 1;
     if linear.activations() != Activations::Float && symmetric && linear.group() == cols {
         let activations = linear.input_scale().map_or(ActivationScale::PerToken, ActivationScale::Fixed);
-        return Matrix::pack_w8a8(team, W8A8Spec { rows, cols, activations }, |row, out| {
+        return Matrix::pack_w8a8(team, W8A8Spec { rows, cols, activations, rotation }, |row, out| {
             runs.with_row(sources[row], |quants, scales, _| {
                 for (out, &q) in out.iter_mut().zip(quants) {
                     *out = (i16::from(q) - middle) as i8;
@@ -32,8 +35,8 @@ pub(super) fn pack(
             })
         });
     }
-    let Some(group) = packed_group(linear.group(), cols) else {
-        return dequantize(team, linear, sources);
+    let Some(group) = packed_group(linear.group(), cols).filter(|_| rotation.is_none()) else {
+        return dequantize(team, linear, rotation, sources);
     };
     // Quants are stored as `q - shift`. With minimums `w = scale * stored + (shift - zero) * scale`.
     let (quants, shift) = match (bits, symmetric) {
@@ -61,10 +64,11 @@ pub(super) fn pack(
     })
 }
 
-/// The given rows of `linear` as single-precision floats, on all threads.
+/// The given rows of `linear` as single-precision floats, on all threads. Of rotated inputs the rotation is taken out of the weights.
 pub(super) fn dequantize(
     team: &mut Team,
     linear: &QuantizedLinear,
+    rotation: Option<Rotation>,
     sources: &[usize],
 ) -> Result<Matrix, MatrixError> {
     let (cols, group) = (linear.cols(), linear.group());
@@ -82,6 +86,9 @@ pub(super) fn dequantize(
             });
         }
     });
+    if let Some(rotation) = rotation {
+        ops::rotate(team, &mut values, cols, rotation);
+    }
     Matrix::from_f32(sources.len(), cols, values)
 }
 

@@ -2,6 +2,7 @@
 
 use super::{LoadError, Tensor, WeightLoader, weight_names};
 use ounce_formats::quantized::QuantizedLinear;
+use ounce_kernels::ops::Rotation;
 
 /// A matrix in a checkpoint, found and checked but not read. Leading dimensions of a tensor of more than two count as rows.
 pub(crate) struct MatrixSource<'l> {
@@ -15,8 +16,8 @@ pub(crate) struct MatrixSource<'l> {
 pub(super) enum Content<'l> {
     /// One tensor of floats or of GGUF blocks.
     Tensor(Tensor),
-    /// The packed tensors of a quantized linear map in a Hugging Face folder.
-    Quantized(QuantizedLinear<'l>),
+    /// The packed tensors of a quantized linear map in a Hugging Face folder, and how its inputs are rotated.
+    Quantized(QuantizedLinear<'l>, Option<Rotation>),
 }
 
 /// Last parts of the names of tensors that hold quants; `weight` may also be a float.
@@ -30,9 +31,9 @@ impl<'l> MatrixSource<'l> {
         Self { name: tensor.name.clone(), rows, cols, content: Content::Tensor(tensor) }
     }
 
-    fn quantized(module: &str, linear: QuantizedLinear<'l>) -> Self {
+    fn quantized(module: &str, linear: QuantizedLinear<'l>, rotation: Option<Rotation>) -> Self {
         let (rows, cols) = (linear.rows(), linear.cols());
-        Self { name: module.to_owned(), rows, cols, content: Content::Quantized(linear) }
+        Self { name: module.to_owned(), rows, cols, content: Content::Quantized(linear, rotation) }
     }
 
     /// Output features.
@@ -60,7 +61,8 @@ impl<'l> WeightLoader<'l, '_> {
         if let Some((folder, scheme)) = self.checkpoint.scheme(stem)
             && let Some(linear) = QuantizedLinear::open(folder, stem, scheme)?
         {
-            let source = MatrixSource::quantized(stem, linear);
+            let rotation = self.checkpoint.rotation(stem, linear.cols())?;
+            let source = MatrixSource::quantized(stem, linear, rotation);
             let found = vec![source.rows, source.cols];
             return if found == expected {
                 Ok(source)
@@ -71,6 +73,9 @@ impl<'l> WeightLoader<'l, '_> {
         let name = format!("{stem}.weight");
         if !self.checkpoint.holds(&name) {
             return Err(LoadError::UndescribedQuants { module: stem.clone() });
+        }
+        if self.checkpoint.rotation(stem, expected.last().copied().unwrap_or(1))?.is_some() {
+            return Err(LoadError::RotatedFloats { module: stem.clone() });
         }
         Ok(MatrixSource::of(self.tensor(&[name], expected)?))
     }

@@ -3,6 +3,7 @@
 use super::{Checkpoint, Source};
 use ounce_formats::hugging_face::Folder;
 use ounce_formats::quantized::{Activations, LinearScheme, QuantizedLinear};
+use ounce_kernels::ops::Rotation;
 use std::collections::BTreeMap;
 
 /// A tensor of a checkpoint. The packed tensors of a quantized linear map count as the one matrix that they hold.
@@ -13,7 +14,7 @@ pub struct TensorSummary {
     /// Its shape, outermost dimension first.
     pub shape: Vec<usize>,
     /// The name of its type, such as `F16`, `Q4_K`, `int4 g128 zero` (4 bits, groups of 128 columns with zero points) or `int8 a8` (8 bits,
-    /// a scale per row, activations of 8 bits).
+    /// a scale per row, activations of 8 bits; `rotated 64` if they are rotated in blocks of 64 first).
     pub ty: String,
     /// Its size in the file.
     pub bytes: u64,
@@ -69,7 +70,8 @@ impl Checkpoint {
                 *modules.entry(module).or_insert_with(|| {
                     let (folder, scheme) = self.scheme(module)?;
                     let linear = QuantizedLinear::open(folder, module, scheme).ok()??;
-                    summaries.push(of_linear(module, &linear, scheme));
+                    let rotation = self.rotation(module, linear.cols()).ok()?;
+                    summaries.push(of_linear(module, &linear, scheme, rotation));
                     Some(summaries.len() - 1)
                 })
             });
@@ -89,12 +91,18 @@ impl Checkpoint {
 }
 
 /// A summary whose bytes are still to be counted.
-fn of_linear(module: &str, linear: &QuantizedLinear, scheme: &LinearScheme) -> TensorSummary {
+fn of_linear(
+    module: &str,
+    linear: &QuantizedLinear,
+    scheme: &LinearScheme,
+    rotation: Option<Rotation>,
+) -> TensorSummary {
     let (rows, cols, group) = (linear.rows(), linear.cols(), linear.group());
     let group = if group == cols { String::new() } else { format!(" g{group}") };
     let zero = if linear.symmetric() { "" } else { " zero" };
     let activations = if linear.activations() == Activations::Float { "" } else { " a8" };
-    let ty = format!("int{}{group}{zero}{activations}", linear.bits());
+    let rotated = rotation.map_or_else(String::new, |rotation| format!(" rotated {}", rotation.block()));
+    let ty = format!("int{}{group}{zero}{activations}{rotated}", linear.bits());
     let scheme = Some(scheme.clone());
     TensorSummary { name: format!("{module}.weight"), shape: vec![rows, cols], ty, bytes: 0, scheme }
 }

@@ -6,6 +6,7 @@ use super::{Checkpoint, LoadError, MatrixSource, Tensor, quantized};
 use crate::model::LoadProgress;
 use ounce_formats::ggml::GgmlType;
 use ounce_formats::quantized::QuantizedLinear;
+use ounce_kernels::ops::Rotation;
 use ounce_kernels::{FloatType, Matrix, MatrixError, PackSpec, QuantRow, Quants, SharedBytes, Team};
 use std::ops::Range;
 
@@ -83,7 +84,9 @@ impl<'l, 't> WeightLoader<'l, 't> {
     ) -> Result<Matrix, LoadError> {
         let tensor = match &source.content {
             Content::Tensor(tensor) => tensor,
-            Content::Quantized(linear) => return self.read_quantized(source, linear, ranges),
+            Content::Quantized(linear, rotation) => {
+                return self.read_quantized(source, linear, *rotation, ranges);
+            }
         };
         let cols = source.cols;
         let row_bytes = tensor.row_bytes(cols);
@@ -132,13 +135,14 @@ impl<'l, 't> WeightLoader<'l, 't> {
         &mut self,
         source: &MatrixSource<'_>,
         linear: &QuantizedLinear<'_>,
+        rotation: Option<Rotation>,
         ranges: &[Range<usize>],
     ) -> Result<Matrix, LoadError> {
         let sources: Vec<usize> = ranges.iter().flat_map(Clone::clone).collect();
         let matrix = if self.in_f32 {
-            quantized::dequantize(self.team, linear, &sources)
+            quantized::dequantize(self.team, linear, rotation, &sources)
         } else {
-            quantized::pack(self.team, linear, &sources)
+            quantized::pack(self.team, linear, rotation, &sources)
         };
         self.advance(linear.bytes() / linear.rows().max(1) * sources.len());
         matrix.map_err(|error| LoadError::Matrix { name: source.name.clone(), source: error })

@@ -39,6 +39,7 @@ pub(super) fn scale(
             folded_into: group.fold.name(),
             kind,
             ratio,
+            rotation: None,
             error_before: found.nearest_error,
             error_after: found.error,
         });

@@ -34,6 +34,14 @@ pub enum CompressError {
     /// Options that exclude each other.
     #[error("{0}")]
     Options(String),
+    /// Calibration sequences that the model cannot take.
+    #[error("calibration sequences of {asked} tokens: this model takes 1 to {most}")]
+    Sequence {
+        /// Tokens asked for.
+        asked: usize,
+        /// The context of the model.
+        most: usize,
+    },
     /// The scheme does not fit a matrix.
     #[error("layer {layer}, {linear}: {source}")]
     Scheme {

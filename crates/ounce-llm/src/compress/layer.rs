@@ -3,7 +3,8 @@
 use super::groups::{Fold, ScalingGroup, folded_rows};
 use crate::config::Config;
 use crate::decoder::{Layer, LinearId, Site};
-use ounce_kernels::Matrix;
+use ounce_kernels::ops::{self, Rotation};
+use ounce_kernels::{Matrix, Team};
 use ounce_quant::Inputs;
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ pub(super) struct WorkingLayer<'a> {
     pub(super) weights: Layer<Vec<f32>>,
     /// Empty without calibration.
     pub(super) inputs: BTreeMap<Site, Inputs>,
+    /// Sites whose inputs are rotated; weights and statistics are those of the rotated inputs.
+    pub(super) rotations: BTreeMap<Site, Rotation>,
 }
 
 /// A copy of a layer's floats.
@@ -73,16 +76,37 @@ impl WorkingLayer<'_> {
                 }
             }
         }
-        let mut sites: Vec<Site> =
-            group.linears.iter().chain(&group.passengers).map(|id| id.site()).collect();
-        sites.sort();
-        sites.dedup();
-        for site in sites {
+        let ids: Vec<LinearId> = group.linears.iter().chain(&group.passengers).copied().collect();
+        for site in sites(&ids) {
             if let Some(inputs) = self.inputs.get_mut(&site) {
                 *inputs = inputs.divided_by(scales);
             }
         }
     }
+
+    /// Rotates the inputs of `ids`, all the maps of their sites, and their weights to match.
+    pub(super) fn rotate(&mut self, team: &mut Team<'_>, ids: &[LinearId], rotation: Rotation) {
+        for &id in ids {
+            let cols = self.cols(id);
+            if let Some(linear) = self.weights.linear_mut(id) {
+                ops::rotate(team, &mut linear.weight, cols, rotation);
+            }
+        }
+        for site in sites(ids) {
+            if let Some(inputs) = self.inputs.get_mut(&site) {
+                *inputs = inputs.rotated(team, rotation);
+            }
+            self.rotations.insert(site, rotation);
+        }
+    }
+}
+
+/// The sites of maps, each once.
+fn sites(ids: &[LinearId]) -> Vec<Site> {
+    let mut sites: Vec<Site> = ids.iter().map(|id| id.site()).collect();
+    sites.sort();
+    sites.dedup();
+    sites
 }
 
 fn divide_norm(norm: Option<&mut crate::decoder::NormWeights>, scales: &[f32]) {

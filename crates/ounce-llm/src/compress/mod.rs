@@ -20,7 +20,7 @@ mod smooth;
 mod weight;
 
 pub use error::CompressError;
-pub use options::{Activations, Alpha, CompressOptions, Inspect, Method, Target};
+pub use options::{Activations, Alpha, CompressOptions, Inspect, Method, SEQUENCE, Target};
 pub use pipeline::{OnProgress, compress};
 pub use report::{CompressProgress, CompressReport, LayerReport, LinearReport, Phase, ScaleReport};
 pub(crate) use weight::CompressedWeight;

@@ -20,6 +20,8 @@ pub enum Method {
     SmoothQuant {
         /// How much of the inputs' size moves into the weights.
         alpha: Alpha,
+        /// Rotate inputs of maps while the model runs, where that leaves a smaller error. Only with a scale per token.
+        rotate: bool,
     },
 }
 
@@ -64,6 +66,9 @@ pub enum Target {
     Gguf(GgmlType),
 }
 
+/// Tokens of a calibration sequence, where nothing else is said.
+pub const SEQUENCE: usize = 512;
+
 /// A compression.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CompressOptions {
@@ -84,8 +89,8 @@ pub struct CompressOptions {
     pub int8_head: bool,
     /// Sequences of calibration text, at most.
     pub samples: usize,
-    /// Tokens of a sequence.
-    pub sequence: usize,
+    /// Tokens of a sequence, at most as many as the model takes; `None`: [`SEQUENCE`], or the model's context if that is shorter.
+    pub sequence: Option<usize>,
     /// Tokens that go into the Gram matrices, at most; at least twice the width of the map is used if there are as many.
     pub gram_tokens: usize,
 }
@@ -95,8 +100,8 @@ impl CompressOptions {
     /// strength it is as published.
     pub(crate) fn feeds_back(&self) -> bool {
         match self.method {
-            Method::Nearest | Method::SmoothQuant { alpha: Alpha::Fixed(_) } => false,
-            Method::SmoothQuant { alpha: Alpha::Auto } => true,
+            Method::Nearest | Method::SmoothQuant { alpha: Alpha::Fixed(_), .. } => false,
+            Method::SmoothQuant { alpha: Alpha::Auto, .. } => true,
             Method::Awq { feedback, .. } => feedback,
         }
     }
@@ -113,7 +118,7 @@ impl Default for CompressOptions {
             target: Target::AutoAwq,
             int8_head: false,
             samples: 128,
-            sequence: 512,
+            sequence: None,
             gram_tokens: 65_536,
         }
     }

@@ -8,7 +8,9 @@ use super::observe::Observers;
 use super::plan::{Plan, Rounder};
 use super::report::{CompressProgress, CompressReport, LayerReport, LinearReport, Phase};
 use super::smooth;
-use super::{Activations, CompressError, CompressOptions, CompressedWeight, Inspect, Method, Target};
+use super::{
+    Activations, CompressError, CompressOptions, CompressedWeight, Inspect, Method, SEQUENCE, Target,
+};
 use crate::arch;
 use crate::checkpoint::{Checkpoint, Source, WeightLoader};
 use crate::decoder::{self, Layer, LinearId};
@@ -85,7 +87,7 @@ pub(crate) fn layers(
                     Source::Gguf(file) => Tokenizer::from_gguf(file.metadata())?,
                     Source::Folder(_) => Tokenizer::from_folder(source)?,
                 };
-                let length = options.sequence.clamp(1, config.context);
+                let length = options.sequence.unwrap_or(SEQUENCE.min(config.context));
                 let tokens = sequences(&tokenizer, text, options.samples, length)?;
                 Some(Calibration::new(team, config, &embedding, &tokens, length)?)
             }
@@ -145,7 +147,8 @@ pub(crate) fn layers(
                 }
                 _ => None,
             };
-            let working = WorkingLayer { config, index, weights: floats(layer), inputs };
+            let working =
+                WorkingLayer { config, index, weights: floats(layer), inputs, rotations: BTreeMap::new() };
             let (layer, linears) = compress_layer(team, working, plan, options, blocks, &mut |phase| {
                 tell(phase, CALIBRATE + SEARCH)
             })?;
@@ -157,9 +160,29 @@ pub(crate) fn layers(
             report.layers.push(linears);
             sink(index, layer)?;
         }
+        report.weights = described(plan, &report.layers);
         report.bits_per_weight = bits / report.quantized_weights.max(1) as f64;
         Ok(report)
     })
+}
+
+/// How weights are stored; of GGUF types each with the number of its maps, where the one asked for does not fit all.
+fn described(plan: &Plan, layers: &[LayerReport]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for linear in layers.iter().flat_map(|layer| &layer.linears) {
+        *counts.entry(&linear.stored).or_default() += 1;
+    }
+    if !matches!(plan, Plan::Blocks(_)) || counts.is_empty() {
+        return plan.describe();
+    }
+    let mut kinds: Vec<_> = counts.into_iter().collect();
+    kinds.sort_by_key(|&(kind, count)| (std::cmp::Reverse(count), kind));
+    match kinds[..] {
+        [(only, _)] => only.to_owned(),
+        _ => {
+            kinds.iter().map(|(kind, count)| format!("{kind} ({count} maps)")).collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 /// Scales, rounds and describes one layer.
@@ -187,7 +210,9 @@ fn compress_layer(
     let scales = match options.method {
         Method::Nearest => Vec::new(),
         Method::Awq { .. } => awq::scale(team, &mut layer, plan, blocks),
-        Method::SmoothQuant { alpha } => smooth::smooth(team, &mut layer, alpha, options.activations),
+        Method::SmoothQuant { alpha, rotate } => {
+            smooth::smooth(team, &mut layer, alpha, rotate, options.activations)
+        }
     };
     tell(Phase::Round)?;
     let feeds = options.feeds_back() && matches!(plan, Plan::Groups { .. });
@@ -230,6 +255,7 @@ fn compress_layer(
             error_after: relative(error_after, energy_after),
             weight_error_before,
             clipped,
+            rotation: layer.rotations.get(&id.site()).map(|rotation| rotation.block()),
         });
         compressed.insert(id, weight);
     }
@@ -262,7 +288,8 @@ fn store(
         Activations::PerTensor => layer.inputs.get(&id.site()).map(tensor_scale),
         _ => None,
     };
-    Ok((CompressedWeight::Grouped { matrix: stored.matrix, input_scale }, stored.clipped))
+    let rotation = layer.rotations.get(&id.site()).copied();
+    Ok((CompressedWeight::Grouped { matrix: stored.matrix, input_scale, rotation }, stored.clipped))
 }
 
 /// A map in blocks of a GGUF type: with scales that leave the smallest error in the weights, or the smallest weighted by the mean squares of

@@ -28,9 +28,12 @@ pub(super) enum Rounder {
 
 impl Plan {
     /// # Errors
-    /// [`CompressError::Options`] if the options exclude each other or no group fits.
+    /// [`CompressError::Options`] if the options exclude each other or no group fits, [`CompressError::Sequence`].
     pub(crate) fn new(config: &Config, options: &CompressOptions) -> Result<Self, CompressError> {
         let refuse = |why: &str| Err(CompressError::Options(why.to_owned()));
+        if let Some(asked) = options.sequence.filter(|asked| !(1..=config.context).contains(asked)) {
+            return Err(CompressError::Sequence { asked, most: config.context });
+        }
         let int8 = options.activations != Activations::Float;
         let smooth = matches!(options.method, Method::SmoothQuant { .. });
         match options.target {
@@ -54,7 +57,12 @@ impl Plan {
         if smooth && !int8 {
             return refuse("SmoothQuant is for 8-bit activations");
         }
-        if let Method::SmoothQuant { alpha: Alpha::Fixed(alpha) } = options.method
+        if matches!(options.method, Method::SmoothQuant { rotate: true, .. })
+            && options.activations == Activations::PerTensor
+        {
+            return refuse("rotated inputs need a scale per token, not one per tensor");
+        }
+        if let Method::SmoothQuant { alpha: Alpha::Fixed(alpha), .. } = options.method
             && !(0.0..=1.0).contains(&alpha)
         {
             return refuse("the migration strength alpha goes from 0 to 1");

@@ -9,7 +9,8 @@ pub struct CompressReport {
     pub architecture: &'static str,
     /// Method, as the command line names it.
     pub method: &'static str,
-    /// How weights are stored, such as `4 bits, groups of 64, zero points` or `Q4_K`.
+    /// How weights are stored, such as `4 bits, groups of 64, zero points`, `Q4_K`, or `Q4_K (96 maps), Q5_0 (30 maps)` where a type does not fit
+    /// all widths.
     pub weights: String,
     /// How inputs are stored.
     pub activations: &'static str,
@@ -53,6 +54,8 @@ pub struct LinearReport {
     pub weight_error_before: f64,
     /// Whether narrower ranges were chosen.
     pub clipped: bool,
+    /// Columns of a block in which inputs are rotated when the model runs, if they are.
+    pub rotation: Option<usize>,
 }
 
 /// How a scale was chosen.
@@ -60,12 +63,14 @@ pub struct LinearReport {
 pub struct ScaleReport {
     /// The maps, such as `q k v`.
     pub linears: String,
-    /// Where the scale was taken out, such as `attention norm`.
+    /// Where the scale was taken out, such as `attention norm`; `nothing` where there is no such place.
     pub folded_into: &'static str,
-    /// What it was derived from: `identity`, `plain`, `duo` or `alpha`.
+    /// What it was derived from: `identity`, `plain`, `duo`, `alpha` or `refined`.
     pub kind: &'static str,
     /// The exponent, if there is one.
     pub ratio: Option<f32>,
+    /// Columns of a block in which inputs are rotated after scaling, if they are.
+    pub rotation: Option<usize>,
     /// Error without and with it, as the search measured them.
     pub error_before: f64,
     /// See `error_before`.

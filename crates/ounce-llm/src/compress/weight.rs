@@ -1,6 +1,7 @@
 //! A weight matrix on its way from compression to a file.
 
 use ounce_formats::ggml::GgmlType;
+use ounce_kernels::ops::Rotation;
 use ounce_quant::QuantizedMatrix;
 
 /// A weight matrix as it will be stored. With it `Layer<CompressedWeight>` is a layer to be exported; rows are in the order of
@@ -14,13 +15,15 @@ pub(crate) enum CompressedWeight {
         matrix: QuantizedMatrix,
         /// Activations meet it as int8 with this scale for the whole tensor.
         input_scale: Option<f32>,
+        /// Activations are rotated before it, which it takes into account.
+        rotation: Option<Rotation>,
     },
     /// Blocks of a GGUF type, row after row.
     Blocks { ty: GgmlType, bytes: Vec<u8> },
 }
 
 impl CompressedWeight {
-    /// Writes the weights `[cols]` that a reader will find in a row.
+    /// Writes the weights `[cols]` that a reader will find in a row, those of rotated activations if they are.
     ///
     /// # Panics
     /// If there is no such row of as many columns.

@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 /// Columns that share a scale in a head of 8 bits, where they divide its width.
 const HEAD_GROUP: usize = 128;
 
+/// Outputs that AutoAWQ packs into a word.
+const AWQ_ROWS: usize = 8;
+
 /// A Hugging Face folder being written.
 pub(crate) struct FolderExport<'a> {
     pub(super) writer: FolderWriter,
@@ -34,6 +37,8 @@ pub(crate) struct FolderExport<'a> {
     pub(super) head: Option<LinearScheme>,
     /// Modules with a matrix that is kept in floats.
     pub(super) kept: Vec<String>,
+    /// Modules that read rotated inputs, with the columns of a block.
+    pub(super) rotated: Vec<(String, usize)>,
     /// Type of the embedding, which tells what the floats are meant to be run in.
     pub(super) float: GgmlType,
 }
@@ -86,18 +91,23 @@ impl<'a> FolderExport<'a> {
         let tied = config
             .tied
             .unwrap_or_else(|| !heads.iter().any(|stem| checkpoint.holds(&format!("{stem}.weight"))));
+        let slots = slots(config, &layout);
+        if matches!(format, FolderFormat::AutoAwq { .. }) {
+            check_awq_rows(&slots, &format!("{root}{}0.", layout.names.layers))?;
+        }
         let mut export = Self {
             writer: FolderWriter::create(path)?,
             path: path.to_owned(),
             origin,
             format,
             layout,
-            slots: slots(config, &layout),
+            slots,
             root,
             next: 0,
             tied,
             head: None,
             kept: Vec::new(),
+            rotated: Vec::new(),
             float,
         };
         export.ends(&embedding, head)?;
@@ -338,8 +348,15 @@ impl<'a> FolderExport<'a> {
                 let router = map == Map::One(LinearKind::Router);
                 self.kept.push(if router { self.router_pattern(module) } else { module.to_owned() });
             }
-            CompressedWeight::Grouped { matrix, input_scale } => {
+            CompressedWeight::Grouped { matrix, input_scale, rotation } => {
                 let format = self.check_groups(module, matrix, *input_scale)?;
+                if let Some(rotation) = rotation {
+                    if !matches!(self.format, FolderFormat::CompressedTensors(_)) {
+                        let found = "weights of rotated inputs".to_owned();
+                        return Err(unfit(module, "weights of inputs as they are", found));
+                    }
+                    self.rotated.push((module.to_owned(), rotation.block()));
+                }
                 let weight = GroupQuantized {
                     rows,
                     cols,
@@ -423,6 +440,24 @@ impl<'a> FolderExport<'a> {
         });
         sizes.map_err(|source| ExportError::Io { path, source })
     }
+}
+
+/// Refuses matrices whose outputs AutoAWQ cannot pack, before any work is done.
+fn check_awq_rows(slots: &[Slot], prefix: &str) -> Result<(), ExportError> {
+    for slot in slots {
+        let (rows, _) = matrix_shape(&slot.shape);
+        let packed = matches!(slot.content, Content::Weight(map) if map != Map::One(LinearKind::Router));
+        if packed && !rows.is_multiple_of(AWQ_ROWS) {
+            let module = format!("{prefix}{}", slot.stem);
+            let found = format!("{rows}; write compressed-tensors");
+            return Err(unfit(
+                &module,
+                &format!("a multiple of {AWQ_ROWS} outputs, which AutoAWQ packs together"),
+                found,
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn stems(root: &str, part: &[&str]) -> Vec<String> {

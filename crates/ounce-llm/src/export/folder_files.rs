@@ -142,7 +142,7 @@ fn quantization(export: &FolderExport<'_>) -> Option<Value> {
         FolderFormat::Float(_) => None,
         FolderFormat::AutoAwq { group } => Some(awq_config(group.unwrap_or(0), &kept)),
         FolderFormat::CompressedTensors(scheme) => {
-            Some(compressed_tensors_config(scheme, &kept, export.head.as_ref()))
+            Some(compressed_tensors_config(scheme, &kept, export.head.as_ref(), &export.rotated))
         }
     }
 }

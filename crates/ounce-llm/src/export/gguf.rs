@@ -196,6 +196,9 @@ impl<'a> GgufExport<'a> {
                     check_range(name, values, ty)?;
                     self.stream.quantize(values)?;
                 }
+                CompressedWeight::Grouped { rotation: Some(_), .. } => {
+                    return Err(wrong("weights of rotated inputs, which GGUF cannot express".into()));
+                }
                 CompressedWeight::Grouped { matrix, .. } => {
                     if (matrix.rows, matrix.cols) != (rows, cols) {
                         return Err(wrong(format!("groups of shape [{}, {}]", matrix.rows, matrix.cols)));

@@ -73,9 +73,13 @@ fn stack(mut all: CompressedWeight, next: &&CompressedWeight) -> Result<Compress
             bytes.extend_from_slice(next);
         }
         (
-            CompressedWeight::Grouped { matrix, input_scale },
-            CompressedWeight::Grouped { matrix: next, input_scale: other },
-        ) if matrix.scheme == next.scheme && matrix.group == next.group && input_scale == other => {
+            CompressedWeight::Grouped { matrix, input_scale, rotation },
+            CompressedWeight::Grouped { matrix: next, input_scale: other, rotation: turned },
+        ) if matrix.scheme == next.scheme
+            && matrix.group == next.group
+            && input_scale == other
+            && rotation == turned =>
+        {
             matrix.rows += next.rows;
             matrix.quants.extend_from_slice(&next.quants);
             matrix.scales.extend_from_slice(&next.scales);
@@ -93,7 +97,7 @@ fn select(weight: &CompressedWeight, cols: usize, order: &[usize]) -> Result<Com
             let row_bytes = ty.row_bytes(cols).ok_or_else(|| format!("{ty} in rows of {cols}"))?;
             CompressedWeight::Blocks { ty: *ty, bytes: pick(bytes, row_bytes, order)? }
         }
-        CompressedWeight::Grouped { matrix, input_scale } => {
+        CompressedWeight::Grouped { matrix, input_scale, rotation } => {
             let groups = matrix.cols / matrix.group.max(1);
             let matrix = QuantizedMatrix {
                 rows: order.len(),
@@ -102,7 +106,7 @@ fn select(weight: &CompressedWeight, cols: usize, order: &[usize]) -> Result<Com
                 zeros: pick(&matrix.zeros, groups, order)?,
                 ..*matrix
             };
-            CompressedWeight::Grouped { matrix, input_scale: *input_scale }
+            CompressedWeight::Grouped { matrix, input_scale: *input_scale, rotation: *rotation }
         }
     })
 }

@@ -66,8 +66,15 @@ fn a_text_is_asked_for_and_must_be_long_enough() {
         }
         assert_eq!(entries(place.path()), ["source"]);
     }
-    // One sequence is enough to run, and longer sequences than the model takes are cut.
-    let long = CompressOptions { sequence: 10_000, ..awq };
+    // Sequences that the model cannot take are refused; one sequence is enough to run, and without a length it is what the model takes.
+    for asked in [0, 65, 10_000] {
+        let odd = CompressOptions { sequence: Some(asked), ..awq };
+        let error = run(&source, &target, &odd, Some(&text(1, 100))).unwrap_err();
+        assert!(matches!(error, CompressError::Sequence { most: 64, .. }), "{error}");
+        assert!(error.to_string().contains(&format!("{asked} tokens")), "{error}");
+        assert_eq!(entries(place.path()), ["source"]);
+    }
+    let long = CompressOptions { sequence: None, ..awq };
     assert_eq!(run(&source, &target, &long, Some(&text(1, 100))).unwrap().calibration_tokens, 64);
 }
 
@@ -135,4 +142,25 @@ fn a_damaged_model_is_named() {
             assert_eq!(entries(place.path()), ["source"]);
         }
     }
+}
+
+/// Before the first layer is read: the target does not even begin.
+#[test]
+fn outputs_that_autoawq_cannot_pack_are_found_at_once() {
+    let place = tempfile::tempdir().unwrap();
+    let source = golden("llama");
+    let per_row = CompressOptions { group: None, ..options(AWQ, Target::AutoAwq, 4) };
+    let mut asked = 0;
+    let mut pool = ThreadPool::new(1);
+    let error =
+        compress(&source, &place.path().join("x"), &per_row, Some(&text(1, 1000)), &mut pool, &mut |_| {
+            asked += 1;
+            ControlFlow::Continue(())
+        });
+    let error = error.unwrap_err();
+    assert!(matches!(error, CompressError::Export(_)), "{error}");
+    for word in ["model.layers.0.", "multiple of 8", "compressed-tensors"] {
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    assert_eq!((asked, entries(place.path())), (0, vec![]));
 }

@@ -4,6 +4,7 @@
 mod errors;
 mod models;
 mod report;
+mod rotation;
 mod round_trip;
 
 use ounce_kernels::ThreadPool;
@@ -31,7 +32,7 @@ fn options(method: Method, target: Target, bits: u8) -> CompressOptions {
         group: Some(32),
         target,
         samples: SAMPLES,
-        sequence: LENGTH,
+        sequence: Some(LENGTH),
         gram_tokens: 1024,
         ..CompressOptions::default()
     }
@@ -39,8 +40,14 @@ fn options(method: Method, target: Target, bits: u8) -> CompressOptions {
 
 /// SmoothQuant.
 fn smooth(alpha: Alpha, activations: Activations) -> CompressOptions {
-    let method = Method::SmoothQuant { alpha };
+    let method = Method::SmoothQuant { alpha, rotate: false };
     CompressOptions { group: None, activations, ..options(method, Target::CompressedTensors, 8) }
+}
+
+/// SmoothQuant with inputs rotated where that is worth it.
+fn rotated(alpha: Alpha) -> CompressOptions {
+    let method = Method::SmoothQuant { alpha, rotate: true };
+    CompressOptions { method, ..smooth(alpha, Activations::PerToken) }
 }
 
 /// A text of what the tiny tokenizer knows, a token each.

@@ -3,7 +3,7 @@
 use super::models::write;
 use super::{
     AWQ, AWQ_BLOCK, Activations, Alpha, CompressOptions, CompressReport, LENGTH, Method, SAMPLES, Target,
-    options, run, smooth, text,
+    options, rotated, run, smooth, text,
 };
 use ounce_formats::ggml::GgmlType;
 use ounce_kernels::ThreadPool;
@@ -107,6 +107,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
         options(AWQ, Target::Gguf(GgmlType::Q4_0), 4),
         options(AWQ, Target::AutoAwq, 4),
         smooth(Alpha::Auto, Activations::PerTensor),
+        rotated(Alpha::Auto),
     ] {
         let made = [1, 3].map(|threads| {
             let target = place.path().join(format!("{threads}"));

@@ -3,8 +3,8 @@
 
 use super::models::{ARCHITECTURES, golden, write};
 use super::{
-    AWQ, AWQ_BLOCK, Activations, Alpha, CompressOptions, Method, Target, distance, logits, options, run,
-    smooth, text, unseen,
+    AWQ, AWQ_BLOCK, Activations, Alpha, CompressOptions, Method, Target, distance, logits, options, rotated,
+    run, smooth, text, unseen,
 };
 use ounce_formats::ggml::GgmlType;
 
@@ -48,6 +48,8 @@ fn methods() -> Vec<(&'static str, CompressOptions, f64)> {
         ("awq 3", options(AWQ, Tensors, 3), THREE),
         ("smooth 0.5", smooth(Alpha::Fixed(0.5), Activations::PerToken), EIGHT),
         ("smooth auto", smooth(Alpha::Auto, Activations::PerToken), EIGHT),
+        ("smooth auto rotated", rotated(Alpha::Auto), EIGHT),
+        ("smooth 0.5 rotated", rotated(Alpha::Fixed(0.5)), EIGHT),
         ("smooth 0.5 per tensor", smooth(Alpha::Fixed(0.5), Activations::PerTensor), PER_TENSOR),
         ("smooth auto per tensor", smooth(Alpha::Auto, Activations::PerTensor), PER_TENSOR),
     ]

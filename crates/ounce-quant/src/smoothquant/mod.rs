@@ -10,7 +10,7 @@ pub use descent::{Map, refine};
 use crate::inputs::{Inputs, float_matrix};
 use crate::matrix::QuantizedMatrix;
 use crate::scheme::{Granularity, Scheme, round_ties_even};
-use ounce_kernels::ops::{self, Input, Output};
+use ounce_kernels::ops::{self, Input, Output, Rotation};
 use ounce_kernels::{Matrix, Team};
 
 /// 8-bit symmetric weights with a scale per output channel.
@@ -23,6 +23,15 @@ pub enum Activations {
     PerToken,
     /// With one scale for the whole tensor, found by calibration (level O3).
     PerTensor,
+}
+
+/// What is done to inputs before they are rounded; the inverse is done to the weights, so that without rounding nothing changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Transform<'a> {
+    /// First, they are divided by these scales `[width]`.
+    pub scales: Option<&'a [f32]>,
+    /// Then, they are rotated.
+    pub rotation: Option<Rotation>,
 }
 
 /// How much of the noise of rounded weights counts where scales are searched. The noise of inputs differs from token to token and cancels over
@@ -81,27 +90,33 @@ pub fn tensor_scale(inputs: &Inputs) -> f32 {
 }
 
 /// Error of the outputs of linear maps in 8 bits, summed over `weights` (each `[rows, width]`): of each, the mean over the sample of inputs of
-/// a token's squared error, relative to the outputs of that token and of the median token together. Of weights and inputs scaled by
-/// `scales`, if given. The squared error that comes from rounding weights counts `weight_share` times: 1 measures, [`WEIGHT_SHARE`] searches.
+/// a token's squared error, relative to the outputs of that token and of the median token together. Weights and inputs are rounded after
+/// `transform`. The squared error that comes from rounding weights counts `weight_share` times: 1 measures, [`WEIGHT_SHARE`] searches.
 pub fn output_error(
     team: &mut Team<'_>,
     inputs: &Inputs,
     weights: &[&[f32]],
-    scales: Option<&[f32]>,
+    transform: Transform<'_>,
     activations: Activations,
     weight_share: f32,
 ) -> f64 {
     let (width, enlarge) = (inputs.width, weight_share.sqrt());
-    let rounded = rounded_inputs(team, inputs, scales, activations);
+    let rounded = rounded_inputs(team, inputs, transform, activations);
     let error = |weights: &&[f32]| {
-        relative_error(team, inputs, &rounded, weights, &|row, out| {
-            let mut row = weights[row * width..][..width].to_vec();
-            if let Some(scales) = scales {
+        let mut transformed = weights.to_vec();
+        if let Some(scales) = transform.scales {
+            team.for_each_chunk_mut(&mut transformed, width, |_, row| {
                 row.iter_mut().zip(scales).for_each(|(w, s)| *w *= s);
-            }
-            if let Ok(quantized) = QuantizedMatrix::nearest(&row, width, WEIGHTS) {
+            });
+        }
+        if let Some(rotation) = transform.rotation {
+            ops::rotate(team, &mut transformed, width, rotation);
+        }
+        relative_error(team, inputs, &rounded, weights, &|row, out| {
+            let row = &transformed[row * width..][..width];
+            if let Ok(quantized) = QuantizedMatrix::nearest(row, width, WEIGHTS) {
                 quantized.dequantize_row(0, out);
-                out.iter_mut().zip(&row).for_each(|(out, w)| *out = w + (*out - w) * enlarge);
+                out.iter_mut().zip(row).for_each(|(out, w)| *out = w + (*out - w) * enlarge);
             }
         })
     };
@@ -116,37 +131,42 @@ pub fn stored_error(
     stored: impl Fn(usize, &mut [f32]) + Sync,
     activations: Activations,
 ) -> f64 {
-    let rounded = rounded_inputs(team, inputs, None, activations);
+    let rounded = rounded_inputs(team, inputs, Transform::default(), activations);
     relative_error(team, inputs, &rounded, weights, &stored)
 }
 
-/// The sample of inputs `[tokens, width]`, divided by `scales` and rounded to int8.
+/// The sample of inputs `[tokens, width]`, transformed and rounded to int8.
 fn rounded_inputs(
     team: &mut Team<'_>,
     inputs: &Inputs,
-    scales: Option<&[f32]>,
+    transform: Transform<'_>,
     activations: Activations,
 ) -> Vec<f32> {
     let width = inputs.width;
     let x = inputs.sample.as_f32().unwrap_or_default();
     let divide = |values: &mut [f32]| {
-        if let Some(scales) = scales {
+        if let Some(scales) = transform.scales {
             values.iter_mut().zip(scales).for_each(|(v, s)| *v /= s);
         }
     };
+    let mut rounded = x.to_vec();
+    team.for_each_chunk_mut(&mut rounded, width, |_, x| divide(x));
+    if let Some(rotation) = transform.rotation {
+        ops::rotate(team, &mut rounded, width, rotation);
+    }
     let fixed = match activations {
         Activations::PerToken => None,
+        Activations::PerTensor if transform.rotation.is_some() => {
+            // Maxima over all tokens do not tell those of the rotated ones.
+            Some(rounded.iter().fold(SMALLEST, |largest, x| largest.max(x.abs())) / 127.0)
+        }
         Activations::PerTensor => {
             let mut largest = inputs.max_abs.clone();
             divide(&mut largest);
             Some(largest.iter().fold(SMALLEST, |largest, &x| largest.max(x)) / 127.0)
         }
     };
-    let mut rounded = x.to_vec();
-    team.for_each_chunk_mut(&mut rounded, width, |_, x| {
-        divide(x);
-        round_activations(x, fixed);
-    });
+    team.for_each_chunk_mut(&mut rounded, width, |_, x| round_activations(x, fixed));
     rounded
 }
 

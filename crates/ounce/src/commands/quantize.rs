@@ -4,6 +4,7 @@ use crate::chat::Interrupt;
 use crate::cli::Threads;
 use crate::failure::{Failure, Result};
 use crate::measure::memory::peak_rss_bytes;
+use crate::quantize::applies::{self, DoesNotApply, Given};
 use crate::quantize::{figure, table};
 use crate::{input, output, resolve};
 use clap::{Args, ValueEnum};
@@ -43,9 +44,9 @@ pub(crate) struct Arguments {
     /// No zero points
     #[arg(long)]
     symmetric: bool,
-    /// Type of the matrices in a GGUF file: Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q6_K, Q8_0 or F16
-    #[arg(long = "type", value_name = "TYPE", default_value = "Q4_K", value_parser = ggml_type)]
-    ggml_type: GgmlType,
+    /// Type of the matrices in a GGUF file: Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q6_K, Q8_0 or F16 [default: Q4_K]
+    #[arg(long = "type", value_name = "TYPE", value_parser = ggml_type)]
+    ggml_type: Option<GgmlType>,
     /// How the inputs of 8-bit matrices are stored: not at all, with a scale per token, or one per tensor [default: token for smoothquant, else float]
     #[arg(long, value_enum)]
     activations: Option<Inputs>,
@@ -55,15 +56,19 @@ pub(crate) struct Arguments {
     /// Sequences of that text, at most
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = crate::cli::at_least_one())]
     samples: usize,
-    /// Tokens of a sequence
-    #[arg(long, value_name = "N", default_value_t = 512, value_parser = crate::cli::at_least_one())]
-    sequence: usize,
-    /// Migration strength of smoothquant, 0 to 1, or auto: searched in every layer
-    #[arg(long, value_name = "A|auto", default_value = "auto", value_parser = alpha)]
-    alpha: Alpha,
-    /// Where awq measures the error of a scale
-    #[arg(long, value_enum, default_value_t = Where::Linear)]
-    inspect: Where,
+    /// Tokens of a sequence [default: 512, or as many as the model takes]
+    #[arg(long, value_name = "N", value_parser = crate::cli::at_least_one())]
+    sequence: Option<usize>,
+    /// Migration strength of smoothquant, 0 to 1, or auto: searched in every layer [default: auto]
+    #[arg(long, value_name = "A|auto", allow_hyphen_values = true, value_parser = alpha)]
+    alpha: Option<Alpha>,
+    /// Whether smoothquant may rotate inputs while the model runs, where that lowers the error [default: auto with a scale per token and alpha auto,
+    /// else none]
+    #[arg(long, value_enum)]
+    rotate: Option<Rotate>,
+    /// Where awq measures the error of a scale [default: linear]
+    #[arg(long, value_enum)]
+    inspect: Option<Where>,
     /// Do not look for narrower ranges (awq)
     #[arg(long)]
     no_clip: bool,
@@ -105,6 +110,14 @@ enum Inputs {
     Float,
     Token,
     Tensor,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Rotate {
+    /// where it lowers the error
+    Auto,
+    /// not at all
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -156,6 +169,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let text = arguments.calib.as_deref().map(input::read_text).transpose()?;
     let interrupt = Interrupt::listen()?;
+    interrupt.listen_for_the_end()?;
     let mut pool = ThreadPool::new(arguments.threads.get());
     let begun = Instant::now();
     let bar = ProgressBar::new(1000).with_style(
@@ -206,7 +220,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn failure(error: CompressError) -> Failure {
-    let usage = matches!(error, CompressError::Options(_));
+    let usage = matches!(error, CompressError::Options(_) | CompressError::Sequence { .. });
     let text = matches!(error, CompressError::NoText | CompressError::TooShort { .. });
     let failure = if usage { Failure::usage(error) } else { Failure::from(error) };
     if text {
@@ -228,12 +242,13 @@ impl Arguments {
         };
         let int8 = activations != Activations::Float;
         let bits = self.bits.unwrap_or(if smooth || int8 { 8 } else { 4 });
+        let ggml_type = self.ggml_type.unwrap_or(GgmlType::Q4K);
         let gguf = self.output.extension().is_some_and(|extension| extension == "gguf");
         let target = match self.format {
-            Some(Format::Gguf) => Target::Gguf(self.ggml_type),
+            Some(Format::Gguf) => Target::Gguf(ggml_type),
             Some(Format::Autoawq) => Target::AutoAwq,
             Some(Format::CompressedTensors) => Target::CompressedTensors,
-            None if gguf => Target::Gguf(self.ggml_type),
+            None if gguf => Target::Gguf(ggml_type),
             None if bits == 4 && !self.symmetric && !int8 && !smooth && self.head.is_none() => {
                 Target::AutoAwq
             }
@@ -246,13 +261,19 @@ impl Arguments {
             None => Some(128),
         };
         let inspect = match self.inspect {
-            Where::Linear => Inspect::Linear,
-            Where::Block => Inspect::Block,
+            None | Some(Where::Linear) => Inspect::Linear,
+            Some(Where::Block) => Inspect::Block,
         };
+        let alpha = self.alpha.unwrap_or(Alpha::Auto);
+        let rotate = match self.rotate {
+            Some(rotate) => rotate == Rotate::Auto,
+            None => alpha == Alpha::Auto && activations == Activations::PerToken,
+        };
+        self.check_use(target).map_err(Failure::usage)?;
         let method = match self.method {
             Named::Rtn => Method::Nearest,
             Named::Awq => Method::Awq { clip: !self.no_clip, feedback: !self.no_feedback, inspect },
-            Named::Smoothquant => Method::SmoothQuant { alpha: self.alpha },
+            Named::Smoothquant => Method::SmoothQuant { alpha, rotate },
         };
         Ok(CompressOptions {
             method,
@@ -266,5 +287,47 @@ impl Arguments {
             sequence: self.sequence,
             ..CompressOptions::default()
         })
+    }
+
+    /// Refuses options that the method or the target would pass over.
+    fn check_use(&self, target: Target) -> Result<(), DoesNotApply> {
+        let (method, awq) = match self.method {
+            Named::Rtn => ("rtn", false),
+            Named::Awq => ("awq", true),
+            Named::Smoothquant => ("smoothquant", false),
+        };
+        let smooth = self.method == Named::Smoothquant;
+        let option = |option, given, applies, advice| Given { option, given, applies, advice };
+        applies::check(
+            method,
+            &[
+                option("--alpha", self.alpha.is_some(), smooth, "it is for smoothquant"),
+                option("--rotate", self.rotate.is_some(), smooth, "it is for smoothquant"),
+                option("--inspect", self.inspect.is_some(), awq, "it is for awq"),
+                option("--no-clip", self.no_clip, awq, "it is for awq"),
+                option(
+                    "--no-feedback",
+                    self.no_feedback,
+                    awq,
+                    "it is for awq; smoothquant rounds to nearest with a fixed --alpha",
+                ),
+            ],
+        )?;
+        let gguf = matches!(target, Target::Gguf(_));
+        let by_type = "the type of a GGUF file says it: choose one with --type";
+        applies::check(
+            if gguf { "GGUF" } else { "folders" },
+            &[
+                option("--bits", self.bits.is_some(), !gguf, by_type),
+                option("--group", self.group.is_some(), !gguf, by_type),
+                option("--symmetric", self.symmetric, !gguf, by_type),
+                option(
+                    "--type",
+                    self.ggml_type.is_some(),
+                    gguf,
+                    "it is for GGUF; folders take --bits and --group",
+                ),
+            ],
+        )
     }
 }

@@ -36,6 +36,11 @@ pub(crate) fn layers(report: &CompressReport) -> String {
         let kinds: Vec<String> = totals.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         let _ = writeln!(text, "scales: {}", kinds.join(", "));
     }
+    let linears = || report.layers.iter().flat_map(|layer| &layer.linears);
+    let rotated = linears().filter(|map| map.rotation.is_some()).count();
+    if rotated > 0 {
+        let _ = writeln!(text, "rotated inputs: {rotated} of {} maps", linears().count());
+    }
     text
 }
 

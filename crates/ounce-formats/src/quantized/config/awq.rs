@@ -47,5 +47,6 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<QuantizationConfig, QuantizedE
             .filter(|part| !part.is_empty())
             .map(|part| Pattern::Part(part.to_owned()))
             .collect(),
+        rotated: Vec::new(),
     })
 }

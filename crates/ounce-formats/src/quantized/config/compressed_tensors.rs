@@ -1,13 +1,13 @@
 //! Configurations of compressed-tensors, as llm-compressor writes them.
 
 use super::fields::{Fields, shortened};
-use super::{Pattern, QuantizationConfig};
+use super::{Pattern, QuantizationConfig, transform};
 use crate::quantized::{Activations, LinearFormat, LinearScheme, QuantizedError};
 
-/// Reads `config_groups`, `format` and `ignore`. `kv_cache_scheme` and `output_activations` are passed over: without them a model is
+/// Reads `config_groups`, `format`, `ignore` and `transform_config`. `kv_cache_scheme` and `output_activations` are passed over: without them a model is
 /// run more exactly than it was meant to be.
 pub(super) fn read(fields: &Fields<'_>) -> Result<QuantizationConfig, QuantizedError> {
-    refuse_other_compressions(fields)?;
+    refuse_sparsity(fields)?;
     let configured = fields.object("config_groups")?;
     let configured = fields.need("config_groups", "an object", configured)?;
     let global_format = fields.string("format")?;
@@ -20,11 +20,12 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<QuantizationConfig, QuantizedE
         groups.push((targets, scheme(&group, format)?));
     }
     let ignored = patterns(&fields.strings("ignore")?, &mut regexes)?;
-    Ok(QuantizationConfig { method: "compressed-tensors", groups, ignored })
+    let rotated = transform::read(fields, &mut regexes)?;
+    Ok(QuantizationConfig { method: "compressed-tensors", groups, ignored, rotated })
 }
 
-/// Sparsity and rotations are stored beside the quantization.
-fn refuse_other_compressions(fields: &Fields<'_>) -> Result<(), QuantizedError> {
+/// Sparsity is stored beside the quantization.
+fn refuse_sparsity(fields: &Fields<'_>) -> Result<(), QuantizedError> {
     if let Some(sparsity) = fields.object("sparsity_config")? {
         match sparsity.string("format")? {
             None | Some("dense") => {}
@@ -36,20 +37,11 @@ fn refuse_other_compressions(fields: &Fields<'_>) -> Result<(), QuantizedError> 
             }
         }
     }
-    if let Some(transform) = fields.object("transform_config")?
-        && let Some(groups) = transform.object("config_groups")?
-        && groups.keys().next().is_some()
-    {
-        return Err(QuantizedError::Unsupported {
-            what: "rotations of weights and activations (transform_config)".to_owned(),
-            advice: "models without them can be read",
-        });
-    }
     Ok(())
 }
 
 /// Names, patterns after `re:`, and classes. Of those only `Linear` is of interest here.
-fn patterns(texts: &[&str], regexes: &mut usize) -> Result<Vec<Pattern>, QuantizedError> {
+pub(super) fn patterns(texts: &[&str], regexes: &mut usize) -> Result<Vec<Pattern>, QuantizedError> {
     let pattern = |&text: &&str| match text.strip_prefix("re:") {
         Some(regex) => {
             *regexes += 1;

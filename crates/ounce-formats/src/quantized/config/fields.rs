@@ -92,6 +92,13 @@ impl<'a> Fields<'a> {
         self.get(key).map(|value| Self::new(self.key(key), value)).transpose()
     }
 
+    /// The objects of an array; none if the key is not there.
+    pub(super) fn objects(&self, key: &str) -> Result<Vec<Self>, QuantizedError> {
+        let values = self.typed(key, "an array of objects", Value::as_array)?;
+        let element = |(index, value)| Self::new(format!("{}.{index}", self.key(key)), value);
+        values.into_iter().flatten().enumerate().map(element).collect()
+    }
+
     /// The value under a key that must be there.
     pub(super) fn need<T>(
         &self,

@@ -33,6 +33,7 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<QuantizationConfig, QuantizedE
         method: "gptq",
         groups: vec![(vec![Pattern::All], Some(scheme))],
         ignored: exceptions(fields)?,
+        rotated: Vec::new(),
     })
 }
 

@@ -5,13 +5,17 @@ mod compressed_tensors;
 mod fields;
 mod gptq;
 mod pattern;
+mod transform;
 pub(super) mod write;
 
 use serde_json::Value;
 
 use self::fields::Fields;
 use self::pattern::Pattern;
+use self::transform::Rotated;
 use super::{LinearScheme, QuantizedError};
+
+pub use self::transform::InputRotation;
 use crate::hugging_face::{Folder, read_json};
 
 /// Bound on the number of regular expressions in a configuration; real ones have a handful.
@@ -27,6 +31,7 @@ pub struct QuantizationConfig {
     groups: Vec<(Vec<Pattern>, Option<LinearScheme>)>,
     /// What stays in floats whatever the groups say.
     ignored: Vec<Pattern>,
+    rotated: Vec<Rotated>,
 }
 
 impl QuantizationConfig {
@@ -92,6 +97,21 @@ impl QuantizationConfig {
         let candidates = self.groups.iter().filter_map(|(patterns, scheme)| Some((best(patterns)?, scheme)));
         let chosen = candidates.reduce(|best, next| if next.0 > best.0 { next } else { best });
         chosen.and_then(|(_, scheme)| scheme.as_ref())
+    }
+
+    /// How the inputs of the linear map `module` are rotated before its product; `None` if they are not.
+    ///
+    /// # Errors
+    /// [`QuantizedError::Unsupported`] where several rotations are for one module.
+    pub fn rotation(&self, module: &str) -> Result<Option<InputRotation>, QuantizedError> {
+        let mut rotations = self.rotated.iter().filter(|rotated| rotated.is_for(module));
+        match (rotations.next(), rotations.next()) {
+            (_, Some(_)) => Err(QuantizedError::Unsupported {
+                what: format!("several rotations of the inputs of \"{}\"", fields::shortened(module)),
+                advice: "one rotation can be run",
+            }),
+            (only, None) => Ok(only.map(|rotated| rotated.rotation)),
+        }
     }
 
     /// `awq`, `gptq` or `compressed-tensors`.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::transform;
 use crate::quantized::{Activations, LinearFormat, LinearScheme};
 
 /// The `quantization_config` of an AutoAWQ `gemm` checkpoint: 4 bits with zeros. `group` 0 stands for one scale per row. Modules whose name
@@ -20,11 +21,15 @@ pub fn awq_config(group: usize, not_converted: &[String]) -> Value {
 /// The `quantization_config` of a compressed-tensors checkpoint whose linear maps all have `scheme`, except those in `ignore` (names, or
 /// patterns after `re:`), which are floats, and `lm_head`, which has the scheme `head` if there is one and is a float otherwise.
 ///
+/// The inputs of `rotated` modules are rotated in blocks of so many columns before their product, and their stored weights are those of the
+/// rotated inputs.
+///
 /// Schemes of AWQ and GPTQ are described as the `pack-quantized` ones that mean the same.
 pub fn compressed_tensors_config(
     scheme: &LinearScheme,
     ignore: &[String],
     head: Option<&LinearScheme>,
+    rotated: &[(String, usize)],
 ) -> Value {
     let mut groups = Map::new();
     groups.insert("group_0".to_owned(), group(scheme, "Linear"));
@@ -38,7 +43,7 @@ pub fn compressed_tensors_config(
         None => {}
     }
     let mixed = head.is_some_and(|head| format(head) != format(scheme));
-    json!({
+    let mut config = json!({
         "quant_method": "compressed-tensors",
         "format": if mixed { "mixed-precision" } else { format(scheme) },
         "quantization_status": "compressed",
@@ -46,7 +51,11 @@ pub fn compressed_tensors_config(
         "config_groups": groups,
         "ignore": ignore,
         "kv_cache_scheme": null,
-    })
+    });
+    if !rotated.is_empty() {
+        config["transform_config"] = transform::write(rotated);
+    }
+    config
 }
 
 fn format(scheme: &LinearScheme) -> &'static str {

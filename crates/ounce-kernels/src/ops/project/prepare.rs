@@ -2,7 +2,8 @@
 
 use super::{Input, MAX_OUTPUTS};
 use crate::isa::{WORD_TOKENS, WordKernels};
-use crate::matrix::{ActivationScale, Kind, Matrix, W8A8Matrix};
+use crate::matrix::ActivationScale;
+use crate::matrix::{Kind, Matrix, TokenForm, W8A8Matrix};
 use crate::pool::{Buffers, SharedMut, at_least};
 use crate::quantize::{BLOCK, HALF_BLOCK, QuantizedRowMut, QuantizedRows, TokenRows, TokenRowsMut, padded};
 use crate::{Kernels, Team};
@@ -11,8 +12,8 @@ use crate::{Kernels, Team};
 pub(super) struct Forms {
     /// With a scale per block, for packed weights.
     blocks: bool,
-    /// With one scale, for 8-bit weights; those that ask for the same scale share a form.
-    tokens: [Option<ActivationScale>; MAX_OUTPUTS],
+    /// With one scale, for 8-bit weights; those that ask for the same share a form.
+    tokens: [Option<TokenForm>; MAX_OUTPUTS],
 }
 
 impl Forms {
@@ -23,11 +24,11 @@ impl Forms {
                 Kind::Float(_) => {}
                 Kind::Packed(_) => forms.blocks = true,
                 Kind::W8A8(matrix) => {
-                    let scale = Some(matrix.activations);
+                    let wanted = Some(matrix.form);
                     if let Some(place) =
-                        forms.tokens.iter_mut().find(|form| form.is_none() || **form == scale)
+                        forms.tokens.iter_mut().find(|form| form.is_none() || **form == wanted)
                     {
-                        *place = scale;
+                        *place = wanted;
                     }
                 }
             }
@@ -35,9 +36,9 @@ impl Forms {
         forms
     }
 
-    /// The scale of each form of tokens, with its index.
-    fn token_scales(&self) -> impl Iterator<Item = (usize, ActivationScale)> {
-        self.tokens.iter().enumerate().filter_map(|(i, scale)| Some((i, (*scale)?)))
+    /// Each form of tokens, with its index.
+    fn token_forms(&self) -> impl Iterator<Item = (usize, TokenForm)> {
+        self.tokens.iter().enumerate().filter_map(|(i, form)| Some((i, (*form)?)))
     }
 }
 
@@ -56,7 +57,7 @@ pub(super) struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     /// The activations in the form that `matrix` asks for.
     pub(super) fn tokens_for(&self, matrix: &W8A8Matrix) -> &'a TokenRows {
-        let form = self.forms.token_scales().find(|(_, scale)| *scale == matrix.activations);
+        let form = self.forms.token_forms().find(|(_, form)| *form == matrix.form);
         &self.tokens[form.map_or(0, |(i, _)| i)]
     }
 }
@@ -81,12 +82,22 @@ pub(super) fn prepare_one(kernels: Kernels, input: Input<'_>, forms: &Forms, buf
         };
         kernels.quantize_row(x, out);
     }
-    for (form, scale) in forms.token_scales() {
-        let rows = &mut buffers.tokens[form];
+    for (index, form) in forms.token_forms() {
+        let rows = &mut buffers.tokens[index];
         rows.reset(1, d, false);
         let TokenRowsMut { quants, scales, sums, .. } = rows.parts_mut();
-        (scales[0], sums[0]) = kernels.quantize_token(x, scale, &mut quants[..padded(d)]);
+        let x = rotated(kernels, x, form, &mut buffers.work);
+        (scales[0], sums[0]) = kernels.quantize_token(x, form.scale, &mut quants[..padded(d)]);
     }
+}
+
+/// A row of activations, rotated in `work` if the form asks for it.
+fn rotated<'a>(kernels: Kernels, x: &'a [f32], form: TokenForm, work: &'a mut Vec<f32>) -> &'a [f32] {
+    let Some(rotation) = form.rotation else { return x };
+    let out = at_least(work, x.len());
+    out.copy_from_slice(x);
+    kernels.hadamard(out, rotation.block());
+    out
 }
 
 /// Prepares all rows in the common scratch, in parallel.
@@ -106,13 +117,13 @@ pub(super) fn prepare_all(
     let rows = SharedMut::new(at_least(&mut common.rows, rows_len));
     common.quantized.reset(if forms.blocks { n } else { 0 }, d / BLOCK * BLOCK);
     let blocks = SharedBlocks::new(&mut common.quantized, d);
-    for (form, _) in forms.token_scales() {
+    for (form, _) in forms.token_forms() {
         common.tokens[form].reset(n, d, kernels.w8a8_words().is_some());
     }
     let tokens = common.tokens.each_mut().map(|rows| SharedTokens::new(kernels, rows, d));
     let groups = n.div_ceil(WORD_TOKENS);
     let chunks = team.chunks_for(groups);
-    team.run(chunks, |chunk, _| {
+    team.run_with_buffers(chunks, |chunk, buffers| {
         let (first, end) =
             (groups * chunk / chunks * WORD_TOKENS, groups * (chunk + 1) / chunks * WORD_TOKENS);
         for t in first..end.min(n) {
@@ -127,13 +138,14 @@ pub(super) fn prepare_all(
                 // SAFETY: as above.
                 kernels.quantize_row(x, unsafe { blocks.row(t) });
             }
-            for (form, scale) in forms.token_scales() {
+            for (index, form) in forms.token_forms() {
+                let x = rotated(kernels, x, form, &mut buffers.work);
                 // SAFETY: as above.
-                unsafe { tokens[form].quantize(t, x, scale) };
+                unsafe { tokens[index].quantize(t, x, form.scale) };
             }
         }
         if let Some(words) = kernels.w8a8_words() {
-            for (form, _) in forms.token_scales() {
+            for (form, _) in forms.token_forms() {
                 for t in (first..end).step_by(WORD_TOKENS) {
                     // SAFETY: as above, and the group's rows have been quantized.
                     unsafe { tokens[form].widen(t, words) };

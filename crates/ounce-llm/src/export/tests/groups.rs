@@ -29,7 +29,7 @@ fn rounded(mut layer: Layer<CompressedWeight>, scheme: Scheme, keep: bool) -> La
         linear.weight = if keep {
             CompressedWeight::Float(matrix.dequantize())
         } else {
-            CompressedWeight::Grouped { matrix, input_scale: None }
+            CompressedWeight::Grouped { matrix, input_scale: None, rotation: None }
         };
     };
     let count = |linear: &Linear<CompressedWeight>| match &linear.weight {
