@@ -7,30 +7,8 @@
 
 mod common;
 
-use common::Machine;
+use common::{Machine, SMOLLM2, need};
 use sha2::{Digest as _, Sha256};
-use std::env::var_os;
-use std::path::PathBuf;
-
-const SMOLLM2: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
-
-/// `name` in the folder that `variable` names; says that the test is skipped if it is not there.
-fn find(variable: &str, name: &str) -> Option<String> {
-    let path = PathBuf::from(var_os(variable)?).join(name);
-    path.exists().then(|| path.to_str().unwrap().to_owned())
-}
-
-macro_rules! need {
-    ($variable:literal, $name:expr) => {
-        match find($variable, $name) {
-            Some(path) => path,
-            None => {
-                eprintln!("skipped: {} is not in ${}", $name, $variable);
-                return;
-            }
-        }
-    };
-}
 
 #[test]
 fn the_default_model_knows_the_capital_of_france() {

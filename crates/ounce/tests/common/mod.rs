@@ -1,12 +1,36 @@
 //! What the end-to-end tests share: a machine of their own with its cache and its tools, and a tiny model.
-#![allow(dead_code, reason = "every test file uses another part")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "every test file uses another part")]
 
 pub(crate) mod model;
 
+use std::env::var_os;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+/// The default model.
+pub(crate) const SMOLLM2: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/// `name` in the folder that `variable` names, if it is there.
+pub(crate) fn find(variable: &str, name: &str) -> Option<String> {
+    let path = PathBuf::from(var_os(variable)?).join(name);
+    path.exists().then(|| path.to_str().unwrap().to_owned())
+}
+
+/// `find`; says that the test is skipped, and returns from it, if there is nothing.
+macro_rules! need {
+    ($variable:literal, $name:expr) => {
+        match $crate::common::find($variable, $name) {
+            Some(path) => path,
+            None => {
+                eprintln!("skipped: {} is not in ${}", $name, $variable);
+                return;
+            }
+        }
+    };
+}
+pub(crate) use need;
 
 /// A folder that stands for a machine: `cache/`, `bin/` (all that PATH names) and `data/`.
 pub(crate) struct Machine {
