@@ -59,17 +59,8 @@ impl Server {
     /// Runs a script; the first arguments are the address and the name of the model.
     #[track_caller]
     fn pass(&self, python: &str, script: &str, arguments: &[&str]) {
-        let output = Command::new(python)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/serve").join(script))
-            .args([&self.url, "model"])
-            .args(arguments)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .output()
-            .unwrap();
-        let (stdout, stderr) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{script}: {}\n{stdout}\n{stderr}", output.status);
-        println!("{stdout}");
+        let script = Path::new("conformance/serve").join(script);
+        run(python, &script, &[&[&self.url, "model"], arguments].concat());
     }
 
     /// Asks the server to end, which must succeed.
@@ -86,6 +77,20 @@ impl Server {
         }
         panic!("the server does not end");
     }
+}
+
+/// Runs a script of this repository, which must succeed.
+#[track_caller]
+fn run(python: &str, script: &Path, arguments: &[&str]) {
+    let output = Command::new(python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(script))
+        .args(arguments)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {}\n{stdout}\n{stderr}", script.display(), output.status);
+    println!("{stdout}");
 }
 
 impl Drop for Server {
@@ -138,6 +143,28 @@ fn hostile_clients_harm_nobody() {
     let mut held = TcpStream::connect(server.url.trim_start_matches("http://")).unwrap();
     held.write_all(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n").unwrap();
     server.end();
+}
+
+#[test]
+fn the_page_works_in_a_browser() {
+    let python = python!();
+    if !["chromium", "chromedriver"].into_iter().all(on_path) {
+        eprintln!("skipped: chromium and chromedriver are not on the PATH");
+        return;
+    }
+    let script = Path::new("crates/ounce-serve/tests/page/page.py");
+    // Against a stand-in for the server, which answers, fails and stalls as told.
+    run(&python, script, &[]);
+    let model = need!("OUNCE_TEST_MODELS", SMOLLM2);
+    let server = Server::start(&model, &[]);
+    run(&python, script, &[&server.url, "--real"]);
+    server.end();
+}
+
+/// Whether a program is found.
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Examples of `ounce-llm`, which `cargo test --workspace` builds beside the program.
