@@ -63,7 +63,8 @@ def main() -> None:
     windows = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     settings = json.loads((folder / "config.json").read_text())["quantization_config"]
     transforms = TransformConfig.model_validate(settings["transform_config"])
-    rows = [line + "\n" if line else "" for line in text.read_text().split("\n")]
+    lines = text.read_text().removesuffix("\n").split("\n")
+    rows = [line + "\n" if line.strip() else "" for line in lines]
     ids = AutoTokenizer.from_pretrained(folder)("\n\n".join(rows), return_tensors="pt").input_ids[0]
     for rotate in (True, False):
         model = load(folder)

@@ -193,6 +193,22 @@ fn options_that_would_change_nothing_are_refused() {
 }
 
 #[test]
+fn rotations_are_told_and_can_be_left_out() {
+    let machine = machine();
+    let smooth = ["--method", "smoothquant", "--calib", "text"];
+    let ran = quantize(&machine, "rotated", &smooth).ok();
+    assert!(ran.stdout.contains("rotated inputs: ") && ran.stdout.contains("--rotate none"), "{ran:?}");
+    let config =
+        |name: &str| std::fs::read_to_string(machine.path("data").join(name).join("config.json")).unwrap();
+    assert!(config("rotated").contains("transform_config"));
+    let ran = quantize(&machine, "plain", &[&smooth[..], &["--rotate", "none"]].concat()).ok();
+    assert!(
+        !ran.stdout.contains("rotated inputs") && !config("plain").contains("transform_config"),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn reports_can_be_read_by_whoever_may_read_new_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let machine = machine();

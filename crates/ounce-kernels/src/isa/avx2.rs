@@ -572,4 +572,5 @@ super::table! {
     name: "avx2", features: ["avx2,fma,f16c"], supported: supported, token: Avx2(()),
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: true,
     w8a8_tile: super::avx2_w8a8::w8a8_tile, w8a8_words: Some(super::avx2_w8a8::WORDS),
+    hadamard: ["avx2,fma,f16c"] Avx2(()),
 }

@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2::Avx2;
 use super::dot::{Dot, TOKENS, packed_tile as packed_product};
 use super::dot_w8a8::tile_product;
 use super::tile::{PackedTile, W8A8Tile};
@@ -228,8 +229,10 @@ fn supported() -> bool {
         && is_x86_feature_detected!("f16c")
 }
 
+// Compilers find better shuffles of 256 bits than of 512.
 super::table! {
     name: "avx512-vnni", features: ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"],
     supported: supported, token: Avx512(()), packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
+    hadamard: ["avx2,fma,f16c"] Avx2(()),
 }

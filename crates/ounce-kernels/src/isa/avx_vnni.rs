@@ -99,4 +99,5 @@ super::table! {
     name: "avx-vnni", features: ["avxvnni,avx2,fma,f16c"], supported: supported, token: Avx2(()),
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
+    hadamard: ["avx2,fma,f16c"] Avx2(()),
 }

@@ -256,7 +256,7 @@ macro_rules! table {
     (
         name: $name:literal, features: $features:tt, supported: $supported:expr, token: $token:expr,
         packed_tokens: $packed_tokens:expr, packed_tile: $packed_tile:path, bit_planes: $bit_planes:expr,
-        w8a8_tile: $w8a8_tile:path, w8a8_words: $w8a8_words:expr $(,)?
+        w8a8_tile: $w8a8_tile:path, w8a8_words: $w8a8_words:expr, hadamard: $hadamard_features:tt $hadamard_token:expr $(,)?
     ) => {
         use crate::isa::{Table, kernel};
         use crate::matrix::ActivationScale;
@@ -275,7 +275,7 @@ macro_rules! table {
         kernel!($features $token; activate = gate::activate, (kind: Activation, x: &mut [f32]));
         kernel!($features $token; gate = gate::gate, (kind: Activation, gate: &mut [f32], up: &[f32]));
         kernel!($features $token; rotate = gate::rotate, (x: &mut [f32], cos: &[f32], sin: &[f32], interleaved: bool));
-        kernel!($features $token; hadamard = walsh::hadamard, (x: &mut [f32], block: usize));
+        kernel!($hadamard_features $hadamard_token; hadamard = walsh::hadamard, (x: &mut [f32], block: usize));
         kernel!($features $token; widen = rows::widen, (element: Element, from: &[u8], out: &mut [f32]));
         kernel!($features $token; narrow = rows::narrow, (x: &[f32], out: &mut [u16]));
         kernel!($features $token; dot_rows = rows::dot_rows, (element: Element, rows: &[u8], x: &[f32], out: &mut [f32]));

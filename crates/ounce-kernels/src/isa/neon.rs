@@ -241,4 +241,5 @@ super::table! {
     name: "neon", features: ["neon"], supported: || std::arch::is_aarch64_feature_detected!("neon"), token: Neon::<false>(()),
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
+    hadamard: ["neon"] Neon::<false>(()),
 }

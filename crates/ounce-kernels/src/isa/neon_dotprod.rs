@@ -26,4 +26,5 @@ super::table! {
     name: "neon-dotprod", features: ["neon,dotprod"], supported: supported, token: Neon::<true>(()),
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
+    hadamard: ["neon,dotprod"] Neon::<true>(()),
 }

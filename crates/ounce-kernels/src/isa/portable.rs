@@ -211,4 +211,5 @@ super::table! {
     name: "portable", features: [], supported: || true, token: Portable,
     packed_tokens: 4, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
+    hadamard: [] Portable,
 }

@@ -39,7 +39,11 @@ pub(crate) fn layers(report: &CompressReport) -> String {
     let linears = || report.layers.iter().flat_map(|layer| &layer.linears);
     let rotated = linears().filter(|map| map.rotation.is_some()).count();
     if rotated > 0 {
-        let _ = writeln!(text, "rotated inputs: {rotated} of {} maps", linears().count());
+        let of = linears().count();
+        let _ = writeln!(
+            text,
+            "rotated inputs: {rotated} of {of} maps; transformers passes over rotations (--rotate none goes without)"
+        );
     }
     text
 }
