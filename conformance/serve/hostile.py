@@ -171,7 +171,7 @@ def main():
     parser.add_argument("--body-limit", type=int, default=8, metavar="MIB", help="that of the server")
     parser.add_argument("--malformed", type=int, default=1000, metavar="N", help="malformed requests")
     parser.add_argument(
-        "--examples", type=int, default=25, metavar="N", help="examples of schemathesis for each operation"
+        "--examples", type=int, default=15, metavar="N", help="examples of schemathesis for each operation"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
