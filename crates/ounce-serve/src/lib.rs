@@ -5,6 +5,7 @@
 
 mod api;
 mod client;
+mod connections;
 mod engine;
 mod metrics;
 mod page;

@@ -2,6 +2,7 @@
 
 use crate::api::error::ApiError;
 use crate::api::{Description, chat, completions, embeddings, models};
+use crate::connections::{self, BODY_PART_TIME, InFlight};
 use crate::engine::{self, EngineOptions, Handle, StartError};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -14,15 +15,19 @@ use ounce_kernels::ThreadPool;
 use ounce_llm::Model;
 use ounce_llm::constrain::ConstraintFactory;
 use ounce_llm::tools::encode_forced;
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
 use utoipa::OpenApi as _;
+
+/// Requests that are encoded at once.
+const PREPARING: usize = 4;
 
 /// How a server is run.
 #[derive(Clone, Debug)]
@@ -60,9 +65,6 @@ pub enum ServerError {
     /// Numbers cannot be collected.
     #[error("the metrics cannot be set up")]
     Metrics(#[source] BuildError),
-    /// Connections cannot be taken.
-    #[error("connections cannot be taken")]
-    Serve(#[source] std::io::Error),
 }
 
 /// A model that is served.
@@ -95,6 +97,8 @@ pub(crate) struct State {
     pub(crate) engine: Handle,
     pub(crate) options: Options,
     pub(crate) metrics: PrometheusHandle,
+    /// Who holds a permit may encode a conversation or compile a grammar.
+    pub(crate) preparing: Semaphore,
     /// Seconds since 1970.
     pub(crate) started: u64,
 }
@@ -122,12 +126,17 @@ impl State {
         stream.is_none().then(|| context.unwrap_or(most.min(ounce_llm::session::DEFAULT_CONTEXT)))
     }
 
-    /// Whether the model can read these tokens.
-    pub(crate) fn check_prompt(&self, served: &Served, prompt: &[u32]) -> Result<(), ApiError> {
+    /// Whether the model can read these tokens; `param` is the field that they come from.
+    pub(crate) fn check_prompt(
+        &self,
+        served: &Served,
+        prompt: &[u32],
+        param: &'static str,
+    ) -> Result<(), ApiError> {
         let vocab_size = served.model.config().vocab_size;
         if let Some(token) = prompt.iter().find(|&&token| token as usize >= vocab_size) {
             let message = format!("token id {token}: the model has ids below {vocab_size}");
-            return Err(ApiError::field("prompt", message));
+            return Err(ApiError::field(param, message));
         }
         match self.limit(served) {
             Some(context) if prompt.len() > context => {
@@ -162,7 +171,14 @@ impl Server {
         let (handle, engine) = engine::start(&loaded, pool, options.engine)?;
         let models = models.into_iter().enumerate().map(|(index, named)| Served::new(index, named)).collect();
         let started = crate::api::answer::now();
-        let state = Arc::new(State { models, engine: handle, options, metrics, started });
+        let state = Arc::new(State {
+            models,
+            engine: handle,
+            options,
+            metrics,
+            preparing: Semaphore::new(PREPARING),
+            started,
+        });
         Ok(Self { state, engine, cors })
     }
 
@@ -173,22 +189,18 @@ impl Server {
     }
 
     /// Answers until `shutdown` is done; then takes no more connections, finishes what was begun, and returns.
-    ///
-    /// # Errors
-    /// [`ServerError::Serve`].
-    pub async fn run(
-        self,
-        listener: TcpListener,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), ServerError> {
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) {
         let Self { state, engine, cors } = self;
         let upkeep = tokio::spawn(upkeep(state.metrics.clone()));
-        let router = router(state, cors).into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
+        let in_flight = InFlight::new();
+        let counted = in_flight.clone();
+        let router = router(state, cors).layer(middleware::from_fn(move |request, next| {
+            connections::count(counted.clone(), request, next)
+        }));
+        connections::serve(listener, router, in_flight, shutdown).await;
         upkeep.abort();
         // The last handle is gone with the router, so the engine ends.
         let _ = tokio::task::spawn_blocking(|| engine.join()).await;
-        served.map_err(ServerError::Serve)
     }
 }
 
@@ -219,6 +231,8 @@ fn router(state: Arc<State>, cors: Option<CorsLayer>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(state)
+        .layer(middleware::from_fn(connections::close_unread))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PART_TIME))
         .layer(middleware::from_fn(crate::metrics::count));
     if let Some(cors) = cors {
         router = router.layer(cors);
@@ -251,7 +265,10 @@ async fn authorize(
         return next.run(request).await;
     }
     let header = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-    let given = header.and_then(|value| value.strip_prefix(b"Bearer "));
+    let given = header.and_then(|value| match value.split_at_checked(7) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => Some(key),
+        _ => None,
+    });
     // Every key is compared to its end, so that the time tells nothing.
     let known =
         given.is_some_and(|given| keys.iter().fold(false, |known, key| known | same(key.as_bytes(), given)));

@@ -72,6 +72,7 @@ impl Grammar {
             }
             Grammar::Lark(lark) => {
                 limits::check_text(lark)?;
+                limits::check_intersections(lark)?;
                 Ok(TopLevelGrammar::from_lark(lark.clone()))
             }
             Grammar::Choice(strings) => choice(strings).map(TopLevelGrammar::from_lark),

@@ -22,6 +22,10 @@ pub const MAX_TEXT_BYTES: usize = 64 << 10;
 /// Brackets that a regular expression or a Lark grammar may have open at once.
 pub const MAX_OPEN_BRACKETS: usize = 100;
 
+/// Patterns, formats and references below one `allOf`, or `&` of a Lark grammar: what a text must match at once, for which the
+/// states of the lexer grow with the power.
+pub const MAX_INTERSECTED: usize = 6;
+
 /// Strings of a choice.
 pub const MAX_CHOICES: usize = 4096;
 
@@ -41,7 +45,7 @@ pub(super) fn of_parser() -> ParserLimits {
         // Work on the grammar for one mask.
         step_max_items: 20_000,
         // Memory of one text: 1 to 2 KB a state. Also bounds the states of one lexeme such as a string of bounded length.
-        max_lexer_states: 100_000,
+        max_lexer_states: 50_000,
         // Symbols in all rules.
         max_grammar_size: 200_000,
         // Else large regular expressions are run over the whole vocabulary when the grammar is compiled.
@@ -77,6 +81,9 @@ fn visit(
             if key == "required" && item.as_array().is_some_and(|names| names.len() > MAX_PROPERTIES) {
                 return Err(too_many_properties());
             }
+            if key == "allOf" && intersected(item) > MAX_INTERSECTED {
+                return Err(too_many_intersected());
+            }
             if key == "multipleOf" {
                 multiples.add(item)?;
             }
@@ -86,8 +93,31 @@ fn visit(
     }
 }
 
+/// Keywords in a value that restrict strings, or may.
+fn intersected(value: &Json) -> usize {
+    match value {
+        Json::Array(items) => items.iter().map(intersected).sum(),
+        Json::Object(entries) => entries
+            .iter()
+            .map(|(key, item)| {
+                usize::from(matches!(key.as_str(), "pattern" | "format" | "$ref")) + intersected(item)
+            })
+            .sum(),
+        _ => 0,
+    }
+}
+
+fn too_many_intersected() -> GrammarError {
+    GrammarError::TooLarge { what: "patterns to be matched at once", limit: MAX_INTERSECTED }
+}
+
 fn too_many_properties() -> GrammarError {
     GrammarError::TooLarge { what: "properties of an object", limit: MAX_PROPERTIES }
+}
+
+/// Refuses a Lark grammar with many intersections. Those written in strings are counted too.
+pub(super) fn check_intersections(lark: &str) -> Result<(), GrammarError> {
+    if lark.matches('&').count() > MAX_INTERSECTED { Err(too_many_intersected()) } else { Ok(()) }
 }
 
 /// Refuses a text above the limits.

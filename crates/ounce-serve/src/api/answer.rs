@@ -30,24 +30,33 @@ pub(crate) struct Whole {
     pub(crate) text: String,
     pub(crate) prompt_scores: Vec<Score>,
     pub(crate) scores: Vec<Score>,
+    /// Of the token that ended the text, if one did.
+    pub(crate) end: Option<Score>,
     pub(crate) finished: Finished,
 }
 
-/// Puts a task in line.
-pub(crate) fn submit(state: &State, asked: &Asked, task: Task) -> Result<Choice, ApiError> {
-    let (sender, events) = unbounded_channel();
-    let &Asked { model, client, ref prompt, opening } = asked;
-    let prompt = prompt.clone();
-    state.engine.submit(Job {
-        model,
-        client,
-        prompt,
-        opening,
-        task,
-        events: sender,
-        asked: Instant::now(),
-    })?;
-    Ok(Choice { events })
+/// What one request asks of the engine, to be put in line together.
+#[derive(Default)]
+pub(crate) struct Batch {
+    jobs: Vec<Job>,
+    choices: Vec<Choice>,
+}
+
+impl Batch {
+    /// Adds a task.
+    pub(crate) fn add(&mut self, asked: &Asked, task: Task) {
+        let (sender, events) = unbounded_channel();
+        let &Asked { model, client, ref prompt, opening } = asked;
+        let prompt = prompt.clone();
+        self.jobs.push(Job { model, client, prompt, opening, task, events: sender, asked: Instant::now() });
+        self.choices.push(Choice { events });
+    }
+
+    /// Puts all in line.
+    pub(crate) fn submit(self, state: &State) -> Result<Vec<Choice>, ApiError> {
+        state.engine.submit(self.jobs)?;
+        Ok(self.choices)
+    }
 }
 
 impl Choice {
@@ -60,15 +69,16 @@ impl Choice {
     /// Waits for the whole answer.
     pub(crate) async fn whole(mut self) -> Result<Whole, ApiError> {
         let (mut text, mut prompt_scores, mut scores) = (String::new(), Vec::new(), Vec::new());
+        let mut end = None;
         loop {
             match self.next().await {
                 Event::Prompt(given) => prompt_scores = given,
-                Event::Token(Token { text: piece, score }) => {
+                Event::Token(Token { text: piece, score, is_end }) => {
                     text.push_str(&piece);
-                    scores.extend(score);
+                    if is_end { end = score } else { scores.extend(score) }
                 }
                 Event::Embedding(_) => {}
-                Event::Finished(finished) => return Ok(Whole { text, prompt_scores, scores, finished }),
+                Event::Finished(finished) => return Ok(Whole { text, prompt_scores, scores, end, finished }),
                 Event::Failed(error) => return Err(error.into()),
             }
         }

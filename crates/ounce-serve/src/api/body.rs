@@ -20,16 +20,23 @@ impl FromRequest<Arc<State>> for Body {
             let message = "the body must be JSON, with the header content-type: application/json";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            let limit = state.options.body_limit;
-            match rejection.status() {
+        let limit = state.options.body_limit;
+        let too_large = || {
+            let message = format!("the body is larger than the {limit} bytes that this server takes");
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+        };
+        let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        if declared.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > limit as u64) {
+            return Err(too_large());
+        }
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
                 status @ StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
                     status,
                     format!("the body is larger than the {limit} bytes that this server takes"),
                 ),
                 status => ApiError::new(status, rejection.body_text()),
-            }
-        })?;
+            })?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
             ApiError::new(StatusCode::BAD_REQUEST, format!("the body is not JSON: {error}"))
         })?;

@@ -1,6 +1,6 @@
 //! `POST /v1/chat/completions`
 
-use super::answer::{Asked, UsageBody, Whole, now, reason, submit};
+use super::answer::{Asked, Batch, UsageBody, Whole, now, reason};
 use super::body::Body;
 use super::error::{ApiError, ErrorBody};
 use super::logprobs::{ChatLogprobs, chat_logprobs};
@@ -130,7 +130,7 @@ struct Delta {
     responses(
         (status = 200, description = "The answer; with `stream`, server-sent events of `ChatChunk`", content(
             (ChatResponse = "application/json"),
-            (ChatChunk = "text/event-stream"),
+            (String = "text/event-stream"),
         )),
         (status = 400, description = "A field is not as it must be", body = ErrorBody),
         (status = 401, description = "The API key is missing or wrong", body = ErrorBody),
@@ -151,10 +151,9 @@ pub(crate) async fn chat(
     let logprobs = fields.logprobs()?;
     let max_tokens = fields.max_completion_tokens.or(fields.max_tokens);
     if max_tokens == Some(0) {
-        return Err(ApiError::field(
-            "max_completion_tokens",
-            "max_completion_tokens is 0; it must be at least 1",
-        ));
+        let field =
+            if fields.max_completion_tokens.is_some() { "max_completion_tokens" } else { "max_tokens" };
+        return Err(ApiError::field(field, format!("{field} is 0; it must be at least 1")));
     }
     let (seed, n) = sampling.choices()?;
     let mut generate = sampling.generate(served, &state.options, seed, max_tokens, logprobs)?;
@@ -167,14 +166,15 @@ pub(crate) async fn chat(
     generate.keep_special = calls && markers_are_special(served.model.tokenizer());
     let Prepared { prompt, opening, constraint } = prepare(&state, served.index, messages, form).await?;
     generate.constraint = constraint;
-    state.check_prompt(served, &prompt)?;
+    state.check_prompt(served, &prompt, "messages")?;
     let asked = Asked { model: served.index, client: client.0, prompt: prompt.into(), opening };
-    let mut choices = Vec::with_capacity(n);
+    let mut batch = Batch::default();
     for i in 0..n {
         let mut generate = generate.clone();
         generate.sampler.seed = seed.wrapping_add(i as u64);
-        choices.push(submit(&state, &asked, Task::Generate(Box::new(generate)))?);
+        batch.add(&asked, Task::Generate(Box::new(generate)));
     }
+    let choices = batch.submit(&state)?;
     let head = Head { id: crate::random::name("chatcmpl"), created: now(), model: served.name.clone() };
     if sampling.stream() {
         let include_usage = sampling.include_usage();
@@ -235,6 +235,8 @@ async fn prepare(
     messages: Vec<Message>,
     form: Form,
 ) -> Result<Prepared, ApiError> {
+    // So that many at once do not take all processors and memory.
+    let _permit = state.preparing.acquire().await;
     let state = state.clone();
     let work = move || {
         let served = &state.models[model];
@@ -259,7 +261,7 @@ fn answer(index: usize, whole: Whole, served: &Served, logprobs: bool, look_for_
     let mut calls = Calls::new(look_for_calls);
     let mut content = String::new();
     let mut pieces = calls.push(&whole.text);
-    pieces.extend(calls.finish());
+    pieces.extend(calls.finish(whole.finished.reason));
     for piece in pieces {
         if let CallPiece::Text(text) = piece {
             content.push_str(&text);
@@ -325,9 +327,10 @@ impl Pieces for ChatStream {
     fn pieces(&mut self, index: usize, event: Event) -> Result<Vec<ChatChunk>, ApiError> {
         let mut choices = Vec::new();
         match event {
-            Event::Token(Token { text, score }) => {
-                let logprobs =
-                    score.filter(|_| self.logprobs).map(|score| chat_logprobs(self.tokenizer(), &[score]));
+            Event::Token(Token { text, score, is_end }) => {
+                let logprobs = score
+                    .filter(|_| self.logprobs && !is_end)
+                    .map(|score| chat_logprobs(self.tokenizer(), &[score]));
                 choices.extend(self.calls[index].push(&text).into_iter().map(|piece| delta(index, piece)));
                 if logprobs.is_some() {
                     match choices.first_mut() {
@@ -344,7 +347,7 @@ impl Pieces for ChatStream {
             Event::Finished(finished) => {
                 self.usage.add(&finished, index == 0);
                 let calls = &mut self.calls[index];
-                choices.extend(calls.finish().into_iter().map(|piece| delta(index, piece)));
+                choices.extend(calls.finish(finished.reason).into_iter().map(|piece| delta(index, piece)));
                 let finish_reason = Some(finish_reason(calls, finished.reason));
                 choices.push(ChunkChoice { index, delta: Delta::default(), logprobs: None, finish_reason });
             }

@@ -1,10 +1,10 @@
 //! `POST /v1/completions`
 
-use super::answer::{Asked, Choice, UsageBody, now, reason, submit};
+use super::answer::{Asked, Batch, Choice, UsageBody, now, reason};
 use super::body::Body;
 use super::error::{ApiError, ErrorBody};
-use super::logprobs::CompletionLogprobs;
-use super::prompt::{Prompt, encode};
+use super::logprobs::{CompletionLogprobs, Offsets};
+use super::prompt::{Encoded, Prompt, encode};
 use super::sampling::SamplingFields;
 use super::stream::{Pieces, respond};
 use crate::client::Client;
@@ -81,7 +81,7 @@ struct CompletionChoice {
     responses(
         (status = 200, description = "The continuation; with `stream`, server-sent events of the same form", content(
             (CompletionResponse = "application/json"),
-            (CompletionResponse = "text/event-stream"),
+            (String = "text/event-stream"),
         )),
         (status = 400, description = "A field is not as it must be", body = ErrorBody),
         (status = 401, description = "The API key is missing or wrong", body = ErrorBody),
@@ -115,19 +115,21 @@ pub(crate) async fn completions(
             format!("{} prompts with {n} choices each exceed the {CHOICES} of a request", prompts.len());
         return Err(ApiError::field("prompt", message));
     }
-    prompts.iter().try_for_each(|prompt| state.check_prompt(served, prompt))?;
-    let (mut choices, mut echoes) = (Vec::new(), Vec::new());
-    for prompt in prompts {
-        let prompt: Arc<[u32]> = prompt.into();
+    let (mut batch, mut echoes) = (Batch::default(), Vec::new());
+    for Encoded { tokens, text } in prompts {
+        state.check_prompt(served, &tokens, "prompt")?;
+        let prompt: Arc<[u32]> = tokens.into();
+        let text = text.unwrap_or_else(|| served.model.tokenizer().decode(&prompt));
         let asked = Asked { model: served.index, client: client.0, prompt: prompt.clone(), opening: 0 };
         for i in 0..n {
             let seed = seed.wrapping_add(i as u64);
             let mut generate = sampling.generate(served, &state.options, seed, Some(max_tokens), logprobs)?;
             generate.score_prompt = echo && logprobs.is_some();
-            choices.push(submit(&state, &asked, Task::Generate(Box::new(generate)))?);
-            echoes.push(Echo { prompt: prompt.clone(), first_choice: i == 0 });
+            batch.add(&asked, Task::Generate(Box::new(generate)));
+            echoes.push(Echo { prompt: prompt.clone(), text: text.clone(), first_choice: i == 0 });
         }
     }
+    let choices = batch.submit(&state)?;
     let form = Form {
         id: crate::random::name("cmpl"),
         created: now(),
@@ -137,10 +139,10 @@ pub(crate) async fn completions(
         logprobs: logprobs.is_some(),
     };
     if sampling.stream() {
-        let at = vec![0; echoes.len()];
+        let offsets = echoes.iter().map(|_| Offsets::new(served.model.tokenizer())).collect();
         let include_usage = sampling.include_usage();
         let usage = UsageBody::default();
-        return Ok(respond(CompletionStream { form, echoes, at, include_usage, usage }, choices));
+        return Ok(respond(CompletionStream { form, echoes, offsets, include_usage, usage }, choices));
     }
     let mut usage = UsageBody::default();
     let mut answers = Vec::with_capacity(choices.len());
@@ -153,6 +155,7 @@ pub(crate) async fn completions(
 /// What is given back of a prompt.
 struct Echo {
     prompt: Arc<[u32]>,
+    text: String,
     first_choice: bool,
 }
 
@@ -181,33 +184,45 @@ impl Form {
     ) -> Result<CompletionChoice, ApiError> {
         let whole = choice.whole().await?;
         usage.add(&whole.finished, echo.first_choice);
-        let (mut text, mut logprobs) = self.beginning(echo, &whole.prompt_scores);
+        let tokenizer = self.model.tokenizer();
+        let mut offsets = Offsets::new(tokenizer);
+        let (mut text, mut logprobs) = self.beginning(echo, &whole.prompt_scores, &mut offsets);
         text.push_str(&whole.text);
-        whole.scores.iter().for_each(|score| logprobs.push(self.model.tokenizer(), score));
+        // What reads scores alone, as evaluations do, wants one for every token that was chosen.
+        whole.scores.iter().chain(&whole.end).for_each(|score| logprobs.push(tokenizer, score, &mut offsets));
         let finish_reason = Some(reason(whole.finished.reason));
         Ok(CompletionChoice { index, text, logprobs: self.logprobs.then_some(logprobs), finish_reason })
     }
 
     /// The prompt, if it is to be given back, with its scores.
-    fn beginning(&self, echo: &Echo, scores: &[Score]) -> (String, CompletionLogprobs) {
+    fn beginning(
+        &self,
+        echo: &Echo,
+        scores: &[Score],
+        offsets: &mut Offsets,
+    ) -> (String, CompletionLogprobs) {
         let mut logprobs = CompletionLogprobs::default();
         if !self.echo {
             return (String::new(), logprobs);
         }
         let tokenizer = self.model.tokenizer();
         if self.logprobs {
-            logprobs.push_first(tokenizer, echo.prompt[0]);
-            scores.iter().for_each(|score| logprobs.push(tokenizer, score));
+            let first = echo.prompt[0];
+            if tokenizer.is_special(first) && !echo.text.starts_with(&tokenizer.decode(&[first])) {
+                offsets.skip();
+            }
+            logprobs.push_first(tokenizer, first, offsets);
+            scores.iter().for_each(|score| logprobs.push(tokenizer, score, offsets));
         }
-        (tokenizer.decode(&echo.prompt), logprobs)
+        (echo.text.clone(), logprobs)
     }
 }
 
 struct CompletionStream {
     form: Form,
     echoes: Vec<Echo>,
-    /// Where the next token of each choice begins, in characters.
-    at: Vec<usize>,
+    /// Where the next token of each choice begins.
+    offsets: Vec<Offsets>,
     include_usage: bool,
     usage: UsageBody,
 }
@@ -227,7 +242,7 @@ impl Pieces for CompletionStream {
             return Vec::new();
         }
         let prompts = self.echoes.iter().enumerate().map(|(index, echo)| {
-            let (text, _) = self.form.beginning(echo, &[]);
+            let text = echo.text.clone();
             self.piece(CompletionChoice { index, text, logprobs: None, finish_reason: None })
         });
         prompts.collect()
@@ -236,15 +251,14 @@ impl Pieces for CompletionStream {
     fn pieces(&mut self, index: usize, event: Event) -> Result<Vec<CompletionResponse>, ApiError> {
         let choice = match event {
             Event::Prompt(scores) => {
-                let (text, logprobs) = self.form.beginning(&self.echoes[index], &scores);
-                self.at[index] = logprobs.at();
+                let (text, logprobs) =
+                    self.form.beginning(&self.echoes[index], &scores, &mut self.offsets[index]);
                 CompletionChoice { index, text, logprobs: Some(logprobs), finish_reason: None }
             }
-            Event::Token(Token { text, score }) => {
+            Event::Token(Token { text, score, .. }) => {
                 let logprobs = score.filter(|_| self.form.logprobs).map(|score| {
-                    let mut logprobs = CompletionLogprobs::from(self.at[index]);
-                    logprobs.push(self.form.model.tokenizer(), &score);
-                    self.at[index] = logprobs.at();
+                    let mut logprobs = CompletionLogprobs::default();
+                    logprobs.push(self.form.model.tokenizer(), &score, &mut self.offsets[index]);
                     logprobs
                 });
                 CompletionChoice { index, text, logprobs, finish_reason: None }

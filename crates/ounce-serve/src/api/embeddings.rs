@@ -1,9 +1,9 @@
 //! `POST /v1/embeddings`
 
-use super::answer::{Asked, submit};
+use super::answer::{Asked, Batch};
 use super::body::Body;
 use super::error::{ApiError, ErrorBody};
-use super::prompt::{Prompt, encode};
+use super::prompt::{Encoded, Prompt, encode};
 use crate::client::Client;
 use crate::engine::job::Task;
 use crate::server::State;
@@ -13,6 +13,9 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// The most inputs of a request, as in OpenAI's API.
+const INPUTS: usize = 2048;
 
 /// Texts to be embedded. Unknown fields are ignored.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -100,14 +103,19 @@ pub(crate) async fn embeddings(
         ));
     }
     let inputs = encode(&served.model, request.input, "input").await?;
-    inputs.iter().try_for_each(|input| state.check_prompt(served, input))?;
-    let choices = inputs
-        .into_iter()
-        .map(|input| {
-            let asked = Asked { model: served.index, client: client.0, prompt: input.into(), opening: 0 };
-            submit(&state, &asked, Task::Embed)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    if inputs.len() > INPUTS {
+        return Err(ApiError::field(
+            "input",
+            format!("{} inputs exceed the {INPUTS} of a request", inputs.len()),
+        ));
+    }
+    let mut batch = Batch::default();
+    for Encoded { tokens, .. } in inputs {
+        state.check_prompt(served, &tokens, "input")?;
+        let asked = Asked { model: served.index, client: client.0, prompt: tokens.into(), opening: 0 };
+        batch.add(&asked, Task::Embed);
+    }
+    let choices = batch.submit(&state)?;
     let mut tokens = 0;
     let mut data = Vec::with_capacity(choices.len());
     for (index, choice) in choices.into_iter().enumerate() {

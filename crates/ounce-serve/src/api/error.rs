@@ -100,6 +100,7 @@ impl From<JobError> for ApiError {
             JobError::OpeningTooLong { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, message).with_code("context_length_exceeded")
             }
+            JobError::Form(_) => Self::field("response_format", message),
             JobError::Internal(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, message),
         }
     }

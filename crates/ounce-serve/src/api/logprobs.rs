@@ -1,7 +1,7 @@
 //! Log-probabilities, in the two forms of the API.
 
 use ounce_llm::sampling::Score;
-use ounce_llm::tokenizer::Tokenizer;
+use ounce_llm::tokenizer::{StreamDecoder, Tokenizer};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -45,9 +45,33 @@ pub(crate) struct CompletionLogprobs {
     top_logprobs: Vec<Option<BTreeMap<String, f32>>>,
     /// Where each token begins in the text, in characters.
     text_offset: Vec<usize>,
-    /// Characters so far.
-    #[serde(skip)]
+}
+
+/// Finds where tokens begin, of which several may make one character.
+pub(crate) struct Offsets {
+    decoder: StreamDecoder,
     at: usize,
+    skip: bool,
+}
+
+impl Offsets {
+    pub(crate) fn new(tokenizer: &Tokenizer) -> Self {
+        Self { decoder: tokenizer.stream(false), at: 0, skip: false }
+    }
+
+    /// The next token is not in the text.
+    pub(crate) fn skip(&mut self) {
+        self.skip = true;
+    }
+
+    /// Where a token begins that follows the tokens so far.
+    fn of(&mut self, token: u32) -> usize {
+        let at = self.at;
+        if !std::mem::take(&mut self.skip) {
+            self.at += self.decoder.push(token).chars().count();
+        }
+        at
+    }
 }
 
 pub(crate) fn chat_logprobs(tokenizer: &Tokenizer, scores: &[Score]) -> ChatLogprobs {
@@ -72,21 +96,16 @@ pub(crate) fn chat_logprobs(tokenizer: &Tokenizer, scores: &[Score]) -> ChatLogp
 }
 
 impl CompletionLogprobs {
-    /// Begins at a place of the text.
-    pub(crate) fn from(at: usize) -> Self {
-        Self { at, ..Self::default() }
-    }
-
     /// Adds a token without a score: the first of a prompt.
-    pub(crate) fn push_first(&mut self, tokenizer: &Tokenizer, token: u32) {
-        self.push_token(tokenizer, token);
+    pub(crate) fn push_first(&mut self, tokenizer: &Tokenizer, token: u32, offsets: &mut Offsets) {
+        self.push_token(tokenizer, token, offsets);
         self.token_logprobs.push(None);
         self.top_logprobs.push(None);
     }
 
     /// Adds a scored token.
-    pub(crate) fn push(&mut self, tokenizer: &Tokenizer, score: &Score) {
-        self.push_token(tokenizer, score.token);
+    pub(crate) fn push(&mut self, tokenizer: &Tokenizer, score: &Score, offsets: &mut Offsets) {
+        self.push_token(tokenizer, score.token, offsets);
         self.token_logprobs.push(Some(score.logprob.max(LEAST)));
         let mut top: BTreeMap<String, f32> = BTreeMap::new();
         for &(token, logprob) in &score.top {
@@ -96,16 +115,9 @@ impl CompletionLogprobs {
         self.top_logprobs.push(Some(top));
     }
 
-    fn push_token(&mut self, tokenizer: &Tokenizer, token: u32) {
-        self.text_offset.push(self.at);
-        let text = text(tokenizer, token);
-        self.at += tokenizer.decode(&[token]).chars().count();
-        self.tokens.push(text);
-    }
-
-    /// Where the next token begins.
-    pub(crate) fn at(&self) -> usize {
-        self.at
+    fn push_token(&mut self, tokenizer: &Tokenizer, token: u32, offsets: &mut Offsets) {
+        self.text_offset.push(offsets.of(token));
+        self.tokens.push(text(tokenizer, token));
     }
 }
 

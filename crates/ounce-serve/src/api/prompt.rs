@@ -18,38 +18,47 @@ pub(crate) enum Prompt {
     Several(Vec<Vec<u32>>),
 }
 
+/// A prompt, ready to be read.
+pub(crate) struct Encoded {
+    pub(crate) tokens: Vec<u32>,
+    /// As it was given, if it was given as text.
+    pub(crate) text: Option<String>,
+}
+
 /// The tokens of each prompt. `param` is the field's name, for errors.
 pub(crate) async fn encode(
     model: &Arc<Model>,
     prompt: Prompt,
     param: &'static str,
-) -> Result<Vec<Vec<u32>>, ApiError> {
+) -> Result<Vec<Encoded>, ApiError> {
     let model = model.clone();
-    let encode = move || -> Result<Vec<Vec<u32>>, ApiError> {
+    let encode = move || -> Result<Vec<Encoded>, ApiError> {
         let fault = |message: String| ApiError::field(param, message);
         let texts = match prompt {
-            Prompt::Tokens(tokens) => return Ok(vec![tokens]),
-            Prompt::Several(prompts) => return Ok(prompts),
+            Prompt::Tokens(tokens) => return Ok(vec![Encoded { tokens, text: None }]),
+            Prompt::Several(prompts) => {
+                return Ok(prompts.into_iter().map(|tokens| Encoded { tokens, text: None }).collect());
+            }
             Prompt::Text(text) => vec![text],
             Prompt::Texts(texts) => texts,
         };
         let tokenizer = model.tokenizer();
-        let one = |text: &String| {
+        let one = |text: String| {
             let mut tokens = tokenizer
-                .encode_document(text, Special::Parse)
+                .encode_document(&text, Special::Parse)
                 .map_err(|error| fault(format!("{param}: {error}")))?;
             // An empty text still begins.
             if tokens.is_empty() {
                 tokens.extend(tokenizer.bos().or(tokenizer.eos()));
             }
-            Ok(tokens)
+            Ok(Encoded { tokens, text: Some(text) })
         };
-        texts.iter().map(one).collect()
+        texts.into_iter().map(one).collect()
     };
     let prompts = tokio::task::spawn_blocking(encode)
         .await
         .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??;
-    if prompts.is_empty() || prompts.iter().any(Vec::is_empty) {
+    if prompts.is_empty() || prompts.iter().any(|prompt| prompt.tokens.is_empty()) {
         return Err(ApiError::field(param, format!("{param} is empty; there must be at least one token")));
     }
     Ok(prompts)

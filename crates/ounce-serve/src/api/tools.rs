@@ -4,7 +4,8 @@ use super::error::ApiError;
 use crate::server::Served;
 use axum::http::StatusCode;
 use ounce_llm::constrain::{Constraint, Grammar};
-use ounce_llm::tools::{Tool, ToolCallParser, ToolChoice, ToolEvent, ToolGrammar};
+use ounce_llm::generate::FinishReason;
+use ounce_llm::tools::{MARKERS, Tool, ToolCallParser, ToolChoice, ToolEvent, ToolGrammar};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -210,10 +211,15 @@ impl Calls {
         }
     }
 
-    /// The answer has ended.
-    pub(crate) fn finish(&mut self) -> Vec<CallPiece> {
+    /// The answer has ended. The beginning of a call that was cut off before its name was known is dropped.
+    pub(crate) fn finish(&mut self, reason: FinishReason) -> Vec<CallPiece> {
         let events = self.parser.take().map(ToolCallParser::finish).unwrap_or_default();
-        events.into_iter().filter_map(|event| self.piece(event)).collect()
+        let cut = matches!(reason, FinishReason::Length | FinishReason::Context);
+        let of_call = |text: &str| MARKERS[0].starts_with(text.trim()) || text.trim().starts_with(MARKERS[0]);
+        let events = events
+            .into_iter()
+            .filter(|event| !(cut && matches!(event, ToolEvent::Text(text) if of_call(text))));
+        events.filter_map(|event| self.piece(event)).collect()
     }
 
     fn piece(&mut self, event: ToolEvent) -> Option<CallPiece> {
@@ -250,7 +256,7 @@ mod tests {
             let mut calls = Calls::new(true);
             let mut pieces = calls.push(&text[..cut]);
             pieces.extend(calls.push(&text[cut..]));
-            pieces.extend(calls.finish());
+            pieces.extend(calls.finish(FinishReason::Stop));
             let (mut content, mut arguments) = (String::new(), String::new());
             for piece in pieces {
                 match piece {
@@ -265,9 +271,19 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_was_cut_off_is_dropped() {
+        for text in ["<tool_call>\n{\"name\": \"get_", "<tool_c", "<tool_call>"] {
+            let mut calls = Calls::new(true);
+            let mut pieces = calls.push(text);
+            pieces.extend(calls.finish(FinishReason::Length));
+            assert!(pieces.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
     fn without_tools_a_call_is_text() {
         let mut calls = Calls::new(false);
         assert!(matches!(&calls.push("<tool_call>")[..], [CallPiece::Text(text)] if text == "<tool_call>"));
-        assert!(calls.finish().is_empty() && calls.found.is_empty());
+        assert!(calls.finish(FinishReason::Stop).is_empty() && calls.found.is_empty());
     }
 }

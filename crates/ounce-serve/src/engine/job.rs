@@ -64,8 +64,9 @@ pub(crate) enum Event {
 pub(crate) struct Token {
     /// Text that is certain now.
     pub(crate) text: String,
-    /// None for a token that ended the text.
     pub(crate) score: Option<Score>,
+    /// Whether the token ended the text, of which it is no part.
+    pub(crate) is_end: bool,
 }
 
 /// How a job ended.
@@ -111,6 +112,9 @@ pub(crate) enum JobError {
         /// Positions of the model.
         context: usize,
     },
+    /// The form of the answer cannot be kept.
+    #[error("{0}")]
+    Form(String),
     /// Something that the request is not to blame for.
     #[error("{0}")]
     Internal(String),

@@ -25,7 +25,7 @@ const PROMPT_TOKENS: usize = 512;
 pub struct EngineOptions {
     /// Texts of each model that are in progress at once, at least 1.
     pub slots: usize,
-    /// Jobs that wait for a slot at most.
+    /// A request is turned away when so many answers wait for a slot, at least 1.
     pub queue: usize,
     /// Positions of each text; `None`: what the model was made for, at most 32,768.
     pub context: Option<usize>,
@@ -62,15 +62,20 @@ impl Handle {
         self.alive.strong_count() == 0
     }
 
-    /// Puts a job in line.
-    pub(crate) fn submit(&self, job: Job) -> Result<(), Refused> {
-        if !self.stats.enqueue(self.queue) {
+    /// Puts the jobs of one request in line, all of them or none. A request that finds room in the line brings all its jobs, however many.
+    pub(crate) fn submit(&self, jobs: Vec<Job>) -> Result<(), Refused> {
+        if !self.stats.enqueue(jobs.len(), self.queue) {
             return Err(Refused::Full);
         }
-        self.jobs.send(job).map_err(|_| {
-            self.stats.unqueue(1);
-            Refused::Ended
-        })
+        let mut left = jobs.len();
+        for job in jobs {
+            if self.jobs.send(job).is_err() {
+                self.stats.unqueue(left);
+                return Err(Refused::Ended);
+            }
+            left -= 1;
+        }
+        Ok(())
     }
 }
 

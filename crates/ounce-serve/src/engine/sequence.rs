@@ -2,7 +2,7 @@
 
 use super::job::{Event, Finished, Generate, Job, JobError, Task, Token, Usage};
 use ounce_llm::batch::Output;
-use ounce_llm::constrain::Constraint;
+use ounce_llm::constrain::{Constraint, ConstraintError};
 use ounce_llm::generate::{Answer, FinishReason, Piece};
 use ounce_llm::sampling::{Past, Sampler, Score, score};
 use ounce_llm::tokenizer::Tokenizer;
@@ -40,7 +40,14 @@ struct Generation {
     /// Of the prompt's tokens, by index; the first has none.
     prompt_scores: Vec<Option<Score>>,
     /// What the last step gave.
-    piece: Option<Result<(Piece, Option<Score>), String>>,
+    sampled: Option<Result<Sampled, JobError>>,
+}
+
+/// A token that was chosen.
+struct Sampled {
+    piece: Piece,
+    score: Option<Score>,
+    is_end: bool,
 }
 
 /// What a sequence needs next.
@@ -86,7 +93,7 @@ impl Sequence {
                     answer,
                     next: None,
                     prompt_scores,
-                    piece: None,
+                    sampled: None,
                 }))
             }
         };
@@ -147,7 +154,7 @@ impl Sequence {
                     let top = generation.options.logprobs.unwrap_or(0);
                     generation.prompt_scores[at + 1] = Some(score(row, self.prompt[at + 1], top));
                 } else {
-                    generation.piece = Some(generation.sample(common, &self.prompt, row));
+                    generation.sampled = Some(generation.sample(common, &self.prompt, row));
                 }
             }
             _ => {}
@@ -170,7 +177,7 @@ impl Sequence {
                 self.finish(FinishReason::Stop)
             }
             Work::Generate(generation) => {
-                let Some(result) = generation.piece.take() else { return true };
+                let Some(result) = generation.sampled.take() else { return true };
                 if self.first_token.is_none() {
                     self.first_token = Some(Instant::now());
                     if generation.options.score_prompt {
@@ -178,10 +185,10 @@ impl Sequence {
                         let _ = self.events.send(Event::Prompt(scores));
                     }
                 }
-                let (mut piece, score) = match result {
-                    Ok(given) => given,
-                    Err(problem) => {
-                        let _ = self.events.send(Event::Failed(JobError::Internal(problem)));
+                let Sampled { mut piece, score, is_end } = match result {
+                    Ok(sampled) => sampled,
+                    Err(error) => {
+                        let _ = self.events.send(Event::Failed(error));
                         return false;
                     }
                 };
@@ -192,7 +199,7 @@ impl Sequence {
                 self.usage.generated = generation.answer.tokens().len();
                 generation.next = generation.answer.tokens().last().copied();
                 if !piece.text.is_empty() || score.is_some() {
-                    let _ = self.events.send(Event::Token(Token { text: piece.text, score }));
+                    let _ = self.events.send(Event::Token(Token { text: piece.text, score, is_end }));
                 }
                 match piece.finish {
                     Some(reason) => self.finish(reason),
@@ -227,12 +234,13 @@ impl Generation {
         common: &Common<'_>,
         prompt: &[u32],
         logits: &mut [f32],
-    ) -> Result<(Piece, Option<Score>), String> {
+    ) -> Result<Sampled, JobError> {
+        let ended = |piece| Ok(Sampled { piece, score: None, is_end: true });
         if self.answer.is_full() {
-            return Ok((self.answer.end(FinishReason::Length), None));
+            return ended(self.answer.end(FinishReason::Length));
         }
         if self.options.constraint.as_ref().is_some_and(Constraint::is_complete) {
-            return Ok((self.answer.end(FinishReason::Stop), None));
+            return ended(self.answer.end(FinishReason::Stop));
         }
         // Scores are of the logits as the model gave them.
         let changed = !self.options.bias.is_empty() || self.options.constraint.is_some();
@@ -240,19 +248,21 @@ impl Generation {
         for &(token, bias) in &self.options.bias {
             logits[token as usize] += bias;
         }
+        let form =
+            |error: ConstraintError| JobError::Form(format!("the answer cannot keep its form: {error}"));
         if let Some(constraint) = &mut self.options.constraint {
-            constraint.mask(logits).map_err(|error| error.to_string())?;
+            constraint.mask(logits).map_err(form)?;
         }
         let past = Past { prompt, generated: self.answer.tokens(), spared: common.spared };
-        let token = self.sampler.sample(logits, past).map_err(|error| error.to_string())?;
+        let token =
+            self.sampler.sample(logits, past).map_err(|error| JobError::Internal(error.to_string()))?;
         let before = self.answer.tokens().len();
         let piece = self.answer.push(common.tokenizer, token);
-        let is_text = self.answer.tokens().len() > before;
-        if is_text && let Some(constraint) = &mut self.options.constraint {
-            constraint.accept(token).map_err(|error| error.to_string())?;
+        let is_end = self.answer.tokens().len() == before;
+        if !is_end && let Some(constraint) = &mut self.options.constraint {
+            constraint.accept(token).map_err(form)?;
         }
-        let top = self.options.logprobs.filter(|_| is_text);
-        let score = top.map(|top| score(raw.as_deref().unwrap_or(logits), token, top));
-        Ok((piece, score))
+        let score = self.options.logprobs.map(|top| score(raw.as_deref().unwrap_or(logits), token, top));
+        Ok(Sampled { piece, score, is_end })
     }
 }

@@ -33,9 +33,9 @@ impl Stats {
         }
     }
 
-    /// Counts a job more as waiting unless `limit` wait already.
-    pub(super) fn enqueue(&self, limit: usize) -> bool {
-        let more = |queued: usize| (queued < limit).then_some(queued + 1);
+    /// Counts `jobs` more as waiting unless `limit` wait already.
+    pub(super) fn enqueue(&self, jobs: usize, limit: usize) -> bool {
+        let more = |queued: usize| (queued < limit).then_some(queued + jobs);
         let result = self.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         self.queue.set(self.queued.load(Ordering::Relaxed) as f64);
         result.is_ok()

@@ -32,8 +32,8 @@ pub(crate) struct Arguments {
     /// Requests of each model that are answered at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one())]
     slots: usize,
-    /// Requests that wait at most; more are turned away
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    /// Turn requests away when so many answers wait for a slot
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one())]
     queue: usize,
     /// Tokens that a text may have [default: what the model was made for, at most 32768]
     #[arg(long, value_name = "N", value_parser = at_least_one(), conflicts_with_all = ["sinks", "window", "evict"])]
@@ -127,7 +127,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "{} on http://{address}  (chat page, /v1, /openapi.json, /metrics)",
             names.join(", ")
         ));
-        server.run(listener, stopped()).await.map_err(Failure::from)
+        server.run(listener, stopped()).await;
+        Ok(())
     })
 }
 
