@@ -221,18 +221,22 @@ impl Batch {
         self.caches[text].stream()
     }
 
-    /// Makes the first `count` tokens of text `from` all that text `to` has read, and returns how many these are: fewer than `count` if
-    /// fewer were read or if `to` keeps more sinks than `from` remembers; none, and `to` is unchanged, if either has evicted any.
-    pub fn share(&mut self, from: usize, to: usize, count: usize) -> usize {
-        let Ok([from, to]) = self.caches.get_disjoint_mut([from, to]) else { return 0 };
-        if from.evicted() > 0 || to.evicted() > 0 {
-            return 0;
+    /// How many of the tokens that text `from` has read text `to` can take over: none if either has evicted any, and of those that `to`
+    /// keeps as sinks only as many as `from` remembers.
+    pub fn shareable(&self, from: usize, to: usize) -> usize {
+        self.caches[to].shareable(&self.caches[from])
+    }
+
+    /// Lets text `to` take over the tokens of text `from` that follow those it has read, up to the first `count`; what it has read must be the
+    /// same. Returns what it has read then: as before, if not so many are [shareable](Self::shareable).
+    pub fn share(&mut self, pool: &mut ThreadPool, from: usize, to: usize, count: usize) -> usize {
+        let possible = from != to && count <= self.shareable(from, to) && count > self.position(to);
+        if let Ok([from, to]) = self.caches.get_disjoint_mut([from, to])
+            && possible
+        {
+            pool.region(|team| to.copy_from(team, from, count));
         }
-        let sinks = |cache: &KvCache| cache.stream().map_or(0, |stream| stream.sinks);
-        let remembered = if sinks(to) > sinks(from) { sinks(from) } else { usize::MAX };
-        let count = count.min(from.held()).min(to.capacity()).min(remembered);
-        to.copy_from(from, count);
-        count
+        self.position(to)
     }
 
     /// Runs one step. `each(feed, token, output)` is called for what the feeds ask for, with the indices of the feed and of the token in it, on

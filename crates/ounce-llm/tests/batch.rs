@@ -112,7 +112,8 @@ fn texts_together(
                 if text == 5
                     && let Some(first) = places.iter().position(with_first)
                 {
-                    read = batch.share(first, place, shared.len());
+                    let most = shared.len().min(batch.shareable(first, place));
+                    read = batch.share(&mut pool, first, place, most);
                 }
                 places[place] = Some((text, read));
             }
@@ -209,6 +210,30 @@ fn all_logits_and_hidden_states_can_be_asked_for() {
         let text = Text { prompt: tokens[..=n].to_vec(), decoded: Vec::new() };
         assert_eq!(&text.alone(&model, None)[0], row);
     }
+}
+
+#[test]
+fn what_cannot_be_shared_is_left_as_it_is() {
+    let model = model("quantized/awq-llama");
+    let mut pool = ThreadPool::new(2);
+    let stream = |sinks| Some(Stream { sinks, window: 12, chunk: 4 });
+    let mut batch = Batch::new(model, BatchOptions { stream: stream(2), ..options(3) }).unwrap();
+    batch.restart(1, stream(6)).unwrap();
+    let tokens: Vec<u32> = (0..14).collect();
+    let feed =
+        |text, n: usize| Feed { text, tokens: &tokens[..n], phase: Phase::Prefill, wanted: Wanted::Last };
+    step(&mut batch, &mut pool, &[feed(0, 14), feed(1, 5)]);
+    // The first remembers two keys as they were, the second would need six.
+    assert_eq!((batch.shareable(0, 1), batch.shareable(1, 0), batch.shareable(0, 2)), (2, 5, 14));
+    assert_eq!(batch.share(&mut pool, 0, 1, 10), 5);
+    assert_eq!(batch.share(&mut pool, 0, 0, 10), 14);
+    assert_eq!(batch.share(&mut pool, 0, 2, 10), 10);
+    assert_eq!(batch.share(&mut pool, 0, 2, 13), 13);
+    step(&mut batch, &mut pool, &[feed(0, 4), feed(2, 5)]);
+    let next = feed(0, 4);
+    step(&mut batch, &mut pool, &[next]);
+    assert!(batch.evicted(0) > 0);
+    assert_eq!((batch.shareable(0, 2), batch.share(&mut pool, 0, 2, 14)), (0, 18));
 }
 
 #[test]

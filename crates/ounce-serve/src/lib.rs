@@ -7,6 +7,7 @@ mod api;
 mod client;
 mod connections;
 mod engine;
+mod hosts;
 mod metrics;
 mod page;
 mod random;

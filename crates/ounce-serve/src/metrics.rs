@@ -3,7 +3,7 @@
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -12,14 +12,14 @@ const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
 
 /// The process's collector of numbers, set up once.
-pub(crate) fn recorder(builder: PrometheusBuilder) -> Result<PrometheusHandle, BuildError> {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = HANDLE.get() {
-        return Ok(handle.clone());
-    }
-    let builder = builder.set_buckets_for_metric(Matcher::Suffix("seconds".into()), &SECONDS)?;
-    let handle = builder.install_recorder()?;
-    Ok(HANDLE.get_or_init(|| handle).clone())
+pub(crate) fn recorder() -> Result<PrometheusHandle, String> {
+    static HANDLE: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
+    let install = || {
+        let builder = PrometheusBuilder::new();
+        let builder = builder.set_buckets_for_metric(Matcher::Suffix("seconds".into()), &SECONDS);
+        builder.and_then(PrometheusBuilder::install_recorder).map_err(|error| error.to_string())
+    };
+    HANDLE.get_or_init(install).clone()
 }
 
 /// Counts a request by path, method and status.

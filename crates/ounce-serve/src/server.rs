@@ -4,13 +4,14 @@ use crate::api::error::ApiError;
 use crate::api::{Description, chat, completions, embeddings, models};
 use crate::connections::{self, BODY_PART_TIME, InFlight};
 use crate::engine::{self, EngineOptions, Handle, StartError};
+use crate::hosts;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router, extract};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use ounce_kernels::ThreadPool;
 use ounce_llm::Model;
 use ounce_llm::constrain::ConstraintFactory;
@@ -20,14 +21,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
 use utoipa::OpenApi as _;
 
 /// Requests that are encoded at once.
-const PREPARING: usize = 4;
+const PREPARING: usize = 2;
 
 /// How a server is run.
 #[derive(Clone, Debug)]
@@ -63,8 +64,8 @@ pub enum ServerError {
     #[error("{0:?} is not an origin; it must look like https://example.org")]
     Origin(String),
     /// Numbers cannot be collected.
-    #[error("the metrics cannot be set up")]
-    Metrics(#[source] BuildError),
+    #[error("the metrics cannot be set up: {0}")]
+    Metrics(String),
 }
 
 /// A model that is served.
@@ -72,12 +73,17 @@ pub(crate) struct Served {
     pub(crate) name: String,
     pub(crate) index: usize,
     pub(crate) model: Arc<Model>,
+    /// Bytes of the longest token.
+    longest_token: usize,
     constraints: OnceLock<Result<ConstraintFactory, String>>,
 }
 
 impl Served {
     pub(crate) fn new(index: usize, NamedModel { name, model }: NamedModel) -> Self {
-        Self { name, index, model, constraints: OnceLock::new() }
+        let tokenizer = model.tokenizer();
+        let lengths = (0..tokenizer.vocab_size() as u32).map(|token| tokenizer.token_bytes(token).len());
+        let longest_token = lengths.max().unwrap_or(1);
+        Self { name, index, model, longest_token, constraints: OnceLock::new() }
     }
 
     /// What compiles grammars for this model; made when it is first asked for, which takes up to some seconds.
@@ -146,6 +152,17 @@ impl State {
         }
     }
 
+    /// Refuses a text that cannot fit, without encoding it.
+    pub(crate) fn check_bytes(&self, served: &Served, bytes: usize) -> Result<(), ApiError> {
+        match self.limit(served) {
+            Some(context) if bytes.div_ceil(served.longest_token) > context => {
+                let prompt = bytes.div_ceil(served.longest_token);
+                Err(engine::job::JobError::PromptTooLong { prompt, context }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether nothing can be answered any more.
     pub(crate) fn engine_stopped(&self) -> bool {
         self.engine.has_ended()
@@ -166,7 +183,7 @@ impl Server {
     /// [`ServerError`].
     pub fn new(models: Vec<NamedModel>, pool: ThreadPool, options: Options) -> Result<Self, ServerError> {
         let cors = cors(&options.cors)?;
-        let metrics = crate::metrics::recorder(PrometheusBuilder::new()).map_err(ServerError::Metrics)?;
+        let metrics = crate::metrics::recorder().map_err(ServerError::Metrics)?;
         let loaded: Vec<_> = models.iter().map(|named| named.model.clone()).collect();
         let (handle, engine) = engine::start(&loaded, pool, options.engine)?;
         let models = models.into_iter().enumerate().map(|(index, named)| Served::new(index, named)).collect();
@@ -305,8 +322,9 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ServerError> {
     }
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([HeaderName::from_static("x-request-id")]);
+        // Client libraries send headers of their own.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER]);
     if origins.iter().any(|origin| origin == "*") {
         return Ok(Some(layer.allow_origin(tower_http::cors::Any)));
     }

@@ -3,6 +3,7 @@
 
 use crate::simd::Element;
 use crate::{ActivationScale, Kernels, Team};
+use std::ops::Range;
 
 /// The number format of cached keys and values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -228,14 +229,17 @@ impl KvLayer {
         }
     }
 
-    /// Takes over the first `count` positions of another cache.
+    /// Takes over positions of another cache.
     ///
     /// # Panics
     /// If the caches differ in heads or type, or are smaller than that.
-    pub fn copy_from(&mut self, other: &Self, count: usize) {
-        assert!(self.is_like(other) && count <= self.capacity.min(other.capacity));
+    pub fn copy_from(&mut self, other: &Self, positions: Range<usize>) {
+        assert!(self.is_like(other) && positions.start <= positions.end);
+        assert!(positions.end <= self.capacity.min(other.capacity));
+        let (start, count) = (positions.start, positions.len());
         for head in 0..self.kv_heads {
-            let (from, to) = (head * other.slots + other.first, head * self.slots + self.first);
+            let (from, to) =
+                (head * other.slots + other.first + start, head * self.slots + self.first + start);
             self.keys.take(to, &other.keys, from, count, self.head_dim);
             self.values.take(to, &other.values, from, count, self.head_dim);
         }

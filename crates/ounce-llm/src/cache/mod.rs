@@ -108,12 +108,25 @@ impl KvCache {
         }
     }
 
-    /// Begins with the first `count` tokens of another text, and nothing else. Neither has evicted any, and both are of one model and options.
-    pub(crate) fn copy_from(&mut self, other: &Self, count: usize) {
-        debug_assert!(self.evicted() == 0 && other.evicted() == 0 && count <= other.held);
-        for (layer, other) in self.layers.iter_mut().zip(&other.layers) {
-            layer.copy_from(other, count);
+    /// How many of another text's tokens this one can take over: none if either has evicted any, and of those that this one keeps as sinks
+    /// only as many as the other remembers.
+    pub(crate) fn shareable(&self, other: &Self) -> usize {
+        if self.evicted() > 0 || other.evicted() > 0 {
+            return 0;
         }
+        let sinks = |cache: &Self| cache.streaming.as_ref().map_or(0, |streaming| streaming.options.sinks);
+        let remembered = if sinks(self) > sinks(other) { sinks(other) } else { usize::MAX };
+        other.held.min(self.capacity).min(remembered)
+    }
+
+    /// Takes over the tokens of another text that follow those held, up to the first `count`, which must be
+    /// [shareable](Self::shareable). What is held is the same in both.
+    pub(crate) fn copy_from(&mut self, team: &mut Team<'_>, other: &Self, count: usize) {
+        debug_assert!(self.held <= count && count <= self.shareable(other));
+        let new = self.held..count;
+        team.for_each_chunk_mut(&mut self.layers, 1, |index, layers| {
+            layers.iter_mut().for_each(|layer| layer.copy_from(&other.layers[index], new.clone()));
+        });
         if let (Some(streaming), Some(other)) = (&mut self.streaming, &other.streaming) {
             streaming.sinks.copy_from(&other.sinks);
         }

@@ -9,12 +9,13 @@ use super::sampling::SamplingFields;
 use super::stream::{Pieces, respond};
 use super::tools::{CallBody, CallDelta, CallPiece, Calls, Form, FormFields};
 use crate::client::Client;
-use crate::engine::job::{Event, Task, Token};
+use crate::engine::job::{Event, JobError, Task, Token};
 use crate::server::{Served, State};
 use axum::Json;
 use axum::extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use ounce_llm::Stream;
 use ounce_llm::constrain::Constraint;
 use ounce_llm::generate::{FinishReason, PromptError, chat_prompt_with, opening_tokens};
 use ounce_llm::template::Message;
@@ -235,6 +236,8 @@ async fn prepare(
     messages: Vec<Message>,
     form: Form,
 ) -> Result<Prepared, ApiError> {
+    let bytes = messages.iter().map(|message| message.content.len()).sum();
+    state.check_bytes(&state.models[model], bytes)?;
     // So that many at once do not take all processors and memory.
     let _permit = state.preparing.acquire().await;
     let state = state.clone();
@@ -247,6 +250,12 @@ async fn prepare(
             false => 0,
         };
         let prompt = chat_prompt_with(&served.model, &messages, &form.tools).map_err(refused)?;
+        if let Some(stream) = state.options.engine.stream {
+            let context = served.model.config().context;
+            if (Stream { sinks: stream.sinks.max(opening), ..stream }).capacity() > context {
+                return Err(JobError::OpeningTooLong { opening, context }.into());
+            }
+        }
         if prompt.is_empty() {
             return Err(ApiError::field("messages", "the messages say nothing"));
         }

@@ -109,12 +109,14 @@ pub(crate) async fn completions(
     let max_tokens = fields.max_tokens.unwrap_or(MAX_TOKENS);
     let logprobs = fields.logprobs.map(|top| top as usize);
     let (seed, n) = sampling.choices()?;
-    let prompts = encode(&served.model, fields.prompt, "prompt").await?;
+    let prompts = encode(&state, served, fields.prompt, "prompt").await?;
     if prompts.len() * n > CHOICES {
         let message =
             format!("{} prompts with {n} choices each exceed the {CHOICES} of a request", prompts.len());
         return Err(ApiError::field("prompt", message));
     }
+    let mut generate = sampling.generate(served, &state.options, seed, Some(max_tokens), logprobs)?;
+    generate.score_prompt = echo && logprobs.is_some();
     let (mut batch, mut echoes) = (Batch::default(), Vec::new());
     for Encoded { tokens, text } in prompts {
         state.check_prompt(served, &tokens, "prompt")?;
@@ -122,9 +124,8 @@ pub(crate) async fn completions(
         let text = text.unwrap_or_else(|| served.model.tokenizer().decode(&prompt));
         let asked = Asked { model: served.index, client: client.0, prompt: prompt.clone(), opening: 0 };
         for i in 0..n {
-            let seed = seed.wrapping_add(i as u64);
-            let mut generate = sampling.generate(served, &state.options, seed, Some(max_tokens), logprobs)?;
-            generate.score_prompt = echo && logprobs.is_some();
+            let mut generate = generate.clone();
+            generate.sampler.seed = seed.wrapping_add(i as u64);
             batch.add(&asked, Task::Generate(Box::new(generate)));
             echoes.push(Echo { prompt: prompt.clone(), text: text.clone(), first_choice: i == 0 });
         }

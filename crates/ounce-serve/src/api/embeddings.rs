@@ -102,7 +102,7 @@ pub(crate) async fn embeddings(
             format!("the vectors of this model have {width} dimensions"),
         ));
     }
-    let inputs = encode(&served.model, request.input, "input").await?;
+    let inputs = encode(&state, served, request.input, "input").await?;
     if inputs.len() > INPUTS {
         return Err(ApiError::field(
             "input",

@@ -48,13 +48,33 @@ pub(crate) enum ContentPart {
         /// The text.
         text: String,
     },
+    /// What the assistant said instead of an answer.
+    Refusal {
+        /// The text.
+        refusal: String,
+    },
+    /// A picture, which is refused.
+    ImageUrl {},
+    /// A sound, which is refused.
+    InputAudio {},
+    /// A file, which is refused.
+    File {},
 }
 
 impl Content {
-    fn text(&self) -> String {
+    /// The text, if it is nothing but text.
+    fn text(&self) -> Option<String> {
         match self {
-            Self::Text(text) => text.clone(),
-            Self::Parts(parts) => parts.iter().map(|ContentPart::Text { text }| text.as_str()).collect(),
+            Self::Text(text) => Some(text.clone()),
+            Self::Parts(parts) => parts
+                .iter()
+                .map(|part| match part {
+                    ContentPart::Text { text } | ContentPart::Refusal { refusal: text } => {
+                        Some(text.as_str())
+                    }
+                    ContentPart::ImageUrl {} | ContentPart::InputAudio {} | ContentPart::File {} => None,
+                })
+                .collect(),
         }
     }
 }
@@ -68,7 +88,10 @@ impl ChatMessage {
         };
         let calls = self.tool_calls.as_deref().unwrap_or_default();
         let content = match &self.content {
-            Some(content) => content.text(),
+            Some(content) => match content.text() {
+                Some(text) => text,
+                None => return fault("content", "may only hold text: these models read nothing else"),
+            },
             None if self.role == Role::Assistant && !calls.is_empty() => String::new(),
             None => return fault("content", "is missing"),
         };

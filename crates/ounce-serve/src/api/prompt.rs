@@ -1,11 +1,10 @@
 //! Prompts as the API takes them: texts or tokens, one or several.
 
 use super::error::ApiError;
+use crate::server::{Served, State};
 use axum::http::StatusCode;
-use ounce_llm::Model;
 use ounce_llm::tokenizer::Special;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// A text, tokens, or several of either.
@@ -27,11 +26,18 @@ pub(crate) struct Encoded {
 
 /// The tokens of each prompt. `param` is the field's name, for errors.
 pub(crate) async fn encode(
-    model: &Arc<Model>,
+    state: &State,
+    served: &Served,
     prompt: Prompt,
     param: &'static str,
 ) -> Result<Vec<Encoded>, ApiError> {
-    let model = model.clone();
+    match &prompt {
+        Prompt::Text(text) => state.check_bytes(served, text.len())?,
+        Prompt::Texts(texts) => texts.iter().try_for_each(|text| state.check_bytes(served, text.len()))?,
+        Prompt::Tokens(_) | Prompt::Several(_) => {}
+    }
+    let _permit = state.preparing.acquire().await;
+    let model = served.model.clone();
     let encode = move || -> Result<Vec<Encoded>, ApiError> {
         let fault = |message: String| ApiError::field(param, message);
         let texts = match prompt {

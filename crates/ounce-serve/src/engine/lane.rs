@@ -8,12 +8,14 @@ use ounce_kernels::ThreadPool;
 use ounce_llm::batch::{Batch, Feed, Phase, Wanted};
 use ounce_llm::{Model, Stream};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How long others may wait for a slice of a prompt.
-const SLICE_TIME: Duration = Duration::from_millis(100);
-/// The least tokens of a prompt that a step takes.
-const LEAST_SLICE: usize = 32;
+/// How long others may wait for slices of prompts.
+const SLICE_TIME: f64 = 0.1;
+/// The same where nobody else gets an answer: how long whoever comes next may wait.
+const LONE_SLICE_TIME: f64 = 0.25;
+/// The least tokens of prompts that a step takes, and of one of several prompts.
+const LEAST_SLICE: usize = 8;
 /// What must be gained before a prefix is copied from another slot.
 const WORTH_SHARING: usize = 16;
 
@@ -74,23 +76,23 @@ impl Lane {
 
     /// Frees what belongs to clients that have left, and gives free slots to those that wait.
     pub(super) fn admit(&mut self, pool: &mut ThreadPool, stats: &Stats) {
-        stats.unqueue(self.queue.drop_departed());
+        self.queue.drop_departed().into_iter().for_each(|client| stats.unqueue(client));
         for slot in &mut self.slots {
-            let left = |sequence: &mut Mutex<Sequence>| inner(sequence).is_abandoned();
-            if slot.sequence.as_mut().is_some_and(left) {
+            let abandoned = slot.sequence.as_mut().map(inner).filter(|sequence| sequence.is_abandoned());
+            if let Some(sequence) = abandoned {
+                stats.abandoned(sequence.usage());
                 slot.sequence = None;
-                stats.ended("abandoned");
             }
         }
         while self.slots.iter().any(|slot| slot.sequence.is_none()) {
             let Some(job) = self.queue.pop() else { break };
-            stats.unqueue(1);
+            stats.unqueue(job.client);
             stats.waited(job.asked.elapsed());
-            self.begin(pool, job, stats);
+            self.begin(pool, job);
         }
     }
 
-    fn begin(&mut self, pool: &mut ThreadPool, job: Job, stats: &Stats) {
+    fn begin(&mut self, pool: &mut ThreadPool, job: Job) {
         let context = self.batch.context();
         let stream = match self.stream_for(job.opening) {
             Ok(stream) => stream,
@@ -110,7 +112,7 @@ impl Lane {
         }
         kept = self.batch.truncate(pool, slot, kept);
         if let Some((from, count)) = share {
-            kept = self.batch.share(from, slot, count).max(kept);
+            kept = self.batch.share(pool, from, slot, count);
         }
         self.clock += 1;
         let held = &mut self.slots[slot];
@@ -121,7 +123,6 @@ impl Lane {
         let common = Common { tokenizer: self.batch.model().tokenizer(), spared: &self.spared };
         match Sequence::new(job, &common, kept) {
             Ok(sequence) => {
-                stats.began(sequence.usage());
                 held.sequence = Some(Mutex::new(sequence));
             }
             Err((events, error)) => {
@@ -155,8 +156,11 @@ impl Lane {
             .map(|slot| (self.reusable(slot, prompt), slot))
             .max_by_key(|&(kept, slot)| (kept, std::cmp::Reverse(self.slots[slot].used)))
             .filter(|&(kept, _)| kept > 0);
+        // Sinks of another size are made when the place is taken.
+        let alike = |slot: usize| self.batch.stream(slot) == stream;
         let shared = (0..self.slots.len())
-            .map(|slot| (self.shareable(slot, prompt), slot))
+            .filter(|&slot| alike(slot))
+            .map(|slot| (self.known(slot, prompt), slot))
             .max_by_key(|(count, _)| *count)
             .filter(|&(count, _)| count >= WORTH_SHARING);
         match (in_place, shared) {
@@ -185,8 +189,8 @@ impl Lane {
         }
     }
 
-    /// Tokens of a prompt that another slot can copy from this one.
-    fn shareable(&self, slot: usize, prompt: &[u32]) -> usize {
+    /// Tokens of a prompt that a slot has read as part of one, and has not evicted.
+    fn known(&self, slot: usize, prompt: &[u32]) -> usize {
         if self.batch.evicted(slot) > 0 {
             return 0;
         }
@@ -196,8 +200,9 @@ impl Lane {
 
     /// Runs one step, if there is anything to do.
     ///
-    /// All texts that generate take part with a token each. What time is left goes to the prompts, in turn.
-    pub(super) fn step(&mut self, pool: &mut ThreadPool, stats: &Stats) {
+    /// All texts that generate take part with a token each. What time is left goes to the prompts, in turn. `alone`: no other model has
+    /// anything to do.
+    pub(super) fn step(&mut self, pool: &mut ThreadPool, stats: &Stats, alone: bool) {
         let mut plan = Vec::with_capacity(self.slots.len());
         for (number, slot) in self.slots.iter_mut().enumerate() {
             if let Some(sequence) = &mut slot.sequence
@@ -207,7 +212,7 @@ impl Lane {
             }
         }
         let decoding = plan.len();
-        self.plan_prompts(&mut plan);
+        self.plan_prompts(pool, &mut plan, alone);
         if plan.is_empty() {
             return;
         }
@@ -246,29 +251,27 @@ impl Lane {
                 slot.as_prompt = sequence.read;
             }
             if !sequence.deliver(self.batch.room(planned.slot) == 0) {
-                stats.finished(sequence.usage());
+                stats.finished(sequence.usage(), sequence.to_first_token());
                 slot.sequence = None;
             }
         }
     }
 
     /// Adds slices of the prompts that are being read.
-    fn plan_prompts(&mut self, plan: &mut Vec<Planned>) {
-        let mut reading: Vec<usize> = Vec::new();
+    fn plan_prompts(&mut self, pool: &mut ThreadPool, plan: &mut Vec<Planned>, alone: bool) {
         let count = self.slots.len();
-        for slot in (self.turn..self.turn + count).map(|slot| slot % count) {
-            if let Some(sequence) = &mut self.slots[slot].sequence
-                && inner(sequence).next() == Next::Prefill
-            {
-                reading.push(slot);
-            }
+        let mut reading: Vec<usize> = (self.turn..self.turn + count).map(|slot| slot % count).collect();
+        reading.retain(|&slot| self.is_reading(slot));
+        for &slot in &reading {
+            self.catch_up(pool, slot);
         }
+        let waits: Vec<bool> = reading.iter().map(|&slot| self.is_led(slot, &reading)).collect();
+        let mut waits = waits.into_iter();
+        reading.retain(|_| !waits.next().unwrap_or(false));
         let Some(&first) = reading.first() else { return };
         let most = self.batch.step_tokens() - plan.len();
-        let mut left = match plan.len() {
-            0 => most,
-            _ => ((SLICE_TIME.as_secs_f64() / self.token_time) as usize).clamp(LEAST_SLICE, most),
-        };
+        let time = if alone && plan.is_empty() { LONE_SLICE_TIME } else { SLICE_TIME };
+        let mut left = ((time / self.token_time) as usize).clamp(LEAST_SLICE, most);
         let fair = (left / reading.len()).max(LEAST_SLICE);
         self.turn = (first + 1) % count;
         for slot in reading {
@@ -277,7 +280,6 @@ impl Lane {
                 self.turn = slot;
                 break;
             }
-            self.catch_up(slot);
             let room = self.batch.room(slot);
             let Some(sequence) = &mut self.slots[slot].sequence else { continue };
             let sequence = inner(sequence);
@@ -290,23 +292,30 @@ impl Lane {
         }
     }
 
+    fn is_reading(&mut self, slot: usize) -> bool {
+        let sequence = self.slots[slot].sequence.as_mut().map(inner);
+        sequence.is_some_and(|sequence| sequence.next() == Next::Prefill)
+    }
+
+    /// The prompt of a slot and how much of it has been read, unless every row of it is asked for.
+    fn skippable(&self, slot: usize) -> Option<(Arc<[u32]>, usize)> {
+        let sequence = lock(self.slots[slot].sequence.as_ref()?);
+        (!sequence.needs_every_row()).then(|| (sequence.prompt.clone(), sequence.read))
+    }
+
     /// Copies what another slot has read of the same prompt in the meantime.
-    fn catch_up(&mut self, slot: usize) {
-        let Some(sequence) = &mut self.slots[slot].sequence else { return };
-        let sequence = inner(sequence);
-        if sequence.needs_every_row() || self.batch.evicted(slot) > 0 {
-            return;
-        }
-        let (prompt, read) = (sequence.prompt.clone(), sequence.read);
+    fn catch_up(&mut self, pool: &mut ThreadPool, slot: usize) {
+        let Some((prompt, read)) = self.skippable(slot) else { return };
         let best = (0..self.slots.len())
             .filter(|other| *other != slot)
-            .map(|other| (self.shareable(other, &prompt), other))
+            .map(|other| (self.known(other, &prompt).min(self.batch.shareable(other, slot)), other))
             .max_by_key(|(count, _)| *count);
         let Some((count, other)) = best.filter(|(count, _)| *count >= read + WORTH_SHARING) else { return };
-        let shared = self.batch.share(other, slot, count);
-        if shared == 0 {
+        if self.leads(other, slot, &prompt, count) {
+            // There will be more to copy.
             return;
         }
+        let shared = self.batch.share(pool, other, slot, count);
         let held = &mut self.slots[slot];
         held.tokens.clear();
         held.tokens.extend_from_slice(&prompt[..shared]);
@@ -314,6 +323,31 @@ impl Lane {
         if let Some(sequence) = &mut held.sequence {
             inner(sequence).skip_to(shared);
         }
+    }
+
+    /// Whether a slot waits for another one of `reading` to read what both have in common.
+    fn is_led(&self, slot: usize, reading: &[usize]) -> bool {
+        let Some((prompt, read)) = self.skippable(slot) else { return false };
+        reading.iter().any(|&other| self.leads(other, slot, &prompt, read))
+    }
+
+    /// Whether slot `other` is reading what `slot`, whose prompt is given and read up to `read`, will be able to copy: it is further on, or as
+    /// far and came first. So of those that have something in common one goes ahead and none waits in a circle.
+    fn leads(&self, other: usize, slot: usize, prompt: &[u32], read: usize) -> bool {
+        let Some(sequence) = self.slots[other].sequence.as_ref().filter(|_| other != slot) else {
+            return false;
+        };
+        let sequence = lock(sequence);
+        if sequence.next() != Next::Prefill || self.batch.evicted(other) > 0 || self.batch.evicted(slot) > 0 {
+            return false;
+        }
+        let same = common_prefix(&sequence.prompt, &prompt[..prompt.len() - 1]);
+        let ahead = (sequence.read, std::cmp::Reverse(self.slots[other].used))
+            > (self.batch.position(slot), std::cmp::Reverse(self.slots[slot].used));
+        let alike = self.batch.stream(other) == self.batch.stream(slot);
+        // A text that streams evicts what it has read of a long prompt before all of it can be copied.
+        let kept = self.batch.stream(other).map_or(usize::MAX, |stream| stream.capacity());
+        ahead && alike && same >= read + WORTH_SHARING && same > sequence.read && same <= kept
     }
 }
 

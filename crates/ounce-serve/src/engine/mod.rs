@@ -64,25 +64,25 @@ impl Handle {
 
     /// Puts the jobs of one request in line, all of them or none. A request that finds room in the line brings all its jobs, however many.
     pub(crate) fn submit(&self, jobs: Vec<Job>) -> Result<(), Refused> {
-        if !self.stats.enqueue(jobs.len(), self.queue) {
+        let Some(client) = jobs.first().map(|job| job.client) else { return Ok(()) };
+        if !self.stats.enqueue(client, jobs.len(), self.queue) {
             return Err(Refused::Full);
         }
-        let mut left = jobs.len();
+        let mut ended = false;
         for job in jobs {
             if self.jobs.send(job).is_err() {
-                self.stats.unqueue(left);
-                return Err(Refused::Ended);
+                self.stats.unqueue(client);
+                ended = true;
             }
-            left -= 1;
         }
-        Ok(())
+        if ended { Err(Refused::Ended) } else { Ok(()) }
     }
 }
 
 /// Starts the engine.
 ///
 /// # Errors
-/// What [`Batch::new`] refuses, with the index of the model; a thread that cannot be had.
+/// What [`Batch::new`] refuses; a thread that cannot be had.
 pub(crate) fn start(
     models: &[Arc<Model>],
     pool: ThreadPool,
@@ -91,12 +91,11 @@ pub(crate) fn start(
     let EngineOptions { slots, queue, context, kv, stream } = options;
     let lanes = models
         .iter()
-        .enumerate()
-        .map(|(index, model)| {
+        .map(|model| {
             let options =
                 BatchOptions { texts: slots, step_tokens: slots + PROMPT_TOKENS, context, kv, stream };
             let batch = Batch::new(model.clone(), options);
-            batch.map(|batch| Lane::new(batch, stream)).map_err(|source| StartError::Model { index, source })
+            batch.map(|batch| Lane::new(batch, stream))
         })
         .collect::<Result<Vec<_>, _>>()?;
     let stats = Arc::new(Stats::new());
@@ -119,13 +118,8 @@ pub(crate) fn start(
 #[non_exhaustive]
 pub enum StartError {
     /// A model does not allow these options.
-    #[error("model {index} cannot be served so: {source}")]
-    Model {
-        /// Index of the model.
-        index: usize,
-        /// Why.
-        source: BatchError,
-    },
+    #[error(transparent)]
+    Model(#[from] BatchError),
     /// The system gives no thread.
     #[error("no thread can be started")]
     Thread(#[source] std::io::Error),
@@ -150,7 +144,10 @@ fn run(mut lanes: Vec<Lane>, mut pool: ThreadPool, jobs: &Receiver<Job>, stats: 
         }
         for lane in &mut lanes {
             lane.admit(&mut pool, stats);
-            lane.step(&mut pool, stats);
+        }
+        let busy = lanes.iter().filter(|lane| lane.active() > 0).count();
+        for lane in &mut lanes {
+            lane.step(&mut pool, stats, busy <= 1);
         }
         stats.running(lanes.iter().map(Lane::active).sum());
     }

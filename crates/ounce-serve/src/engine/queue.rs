@@ -31,14 +31,16 @@ impl Queue {
         self.clients.iter().map(|(_, jobs)| jobs.len()).sum()
     }
 
-    /// Drops the jobs of clients that have left, and returns how many there were.
-    pub(super) fn drop_departed(&mut self) -> usize {
-        let before = self.len();
-        for (_, jobs) in &mut self.clients {
+    /// Drops the jobs that nobody waits for any more, and returns whose they were.
+    pub(super) fn drop_departed(&mut self) -> Vec<u64> {
+        let mut departed = Vec::new();
+        for (client, jobs) in &mut self.clients {
+            let before = jobs.len();
             jobs.retain(|job| !job.events.is_closed());
+            departed.extend(std::iter::repeat_n(*client, before - jobs.len()));
         }
         self.clients.retain(|(_, jobs)| !jobs.is_empty());
-        before - self.len()
+        departed
     }
 }
 
@@ -69,7 +71,8 @@ mod tests {
         }
         receivers[1] = None;
         receivers[4] = None;
-        assert_eq!((queue.drop_departed(), queue.len()), (2, 4));
+        assert_eq!(queue.drop_departed(), [1, 3]);
+        assert_eq!(queue.len(), 4);
         let order: Vec<u32> = std::iter::from_fn(|| queue.pop()).map(|job| job.prompt[0]).collect();
         assert_eq!(order, [10, 20, 12, 21]);
     }

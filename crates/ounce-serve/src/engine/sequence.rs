@@ -7,7 +7,7 @@ use ounce_llm::generate::{Answer, FinishReason, Piece};
 use ounce_llm::sampling::{Past, Sampler, Score, score};
 use ounce_llm::tokenizer::Tokenizer;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// A text in progress, from its first slice of the prompt to its last token.
@@ -18,6 +18,7 @@ pub(super) struct Sequence {
     work: Work,
     events: UnboundedSender<Event>,
     begun: Instant,
+    asked: Instant,
     first_token: Option<Instant>,
     usage: Usage,
 }
@@ -73,7 +74,7 @@ impl Sequence {
         common: &Common<'_>,
         cached: usize,
     ) -> Result<Self, (UnboundedSender<Event>, JobError)> {
-        let Job { prompt, task, events, .. } = job;
+        let Job { prompt, task, events, asked, .. } = job;
         let work = match task {
             Task::Embed => Work::Embed { slice: Vec::new(), sum: Vec::new() },
             Task::Generate(options) => {
@@ -98,7 +99,8 @@ impl Sequence {
             }
         };
         let usage = Usage { prompt: prompt.len(), cached, ..Usage::default() };
-        Ok(Self { prompt, read: cached, work, events, begun: Instant::now(), first_token: None, usage })
+        let begun = Instant::now();
+        Ok(Self { prompt, read: cached, work, events, begun, asked, first_token: None, usage })
     }
 
     pub(super) fn next(&self) -> Next {
@@ -127,8 +129,10 @@ impl Sequence {
 
     /// Counts the first `read` tokens of the prompt as read.
     pub(super) fn skip_to(&mut self, read: usize) {
-        self.usage.cached += read - self.read;
-        self.read = read;
+        if read > self.read {
+            self.usage.cached += read - self.read;
+            self.read = read;
+        }
     }
 
     /// Prepares for a slice of `tokens` tokens of the prompt.
@@ -220,6 +224,11 @@ impl Sequence {
         self.usage.decode = first.elapsed();
         let _ = self.events.send(Event::Finished(Finished { reason, usage: self.usage }));
         false
+    }
+
+    /// From when it was asked for until the first token, if there was one.
+    pub(super) fn to_first_token(&self) -> Option<Duration> {
+        self.first_token.map(|first| first - self.asked)
     }
 
     pub(super) fn usage(&self) -> Usage {

@@ -199,3 +199,60 @@ async fn embeddings_have_length_one_and_do_not_depend_on_company() {
     let tokens: usize = prompts.iter().map(Vec::len).sum();
     assert_eq!(together["usage"]["prompt_tokens"], tokens);
 }
+
+/// Tokens of prompts that were read, of those that were sent, by all of these answers.
+fn read(answers: &[Value]) -> (u64, u64) {
+    let sum =
+        |field: &dyn Fn(&Value) -> &Value| answers.iter().map(|answer| field(answer).as_u64().unwrap()).sum();
+    let sent: u64 = sum(&|answer| &answer["usage"]["prompt_tokens"]);
+    let cached: u64 = sum(&|answer| &answer["usage"]["prompt_tokens_details"]["cached_tokens"]);
+    assert!(cached <= sent);
+    (sent - cached, sent)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_prompts_have_in_common_is_read_once() {
+    let router = router(options(8));
+    let mut random = Pcg32::new(9);
+    let common: Vec<u32> = (0..50).map(|_| random.below(60)).collect();
+    let tasks: Vec<_> = (0..8)
+        .map(|i| {
+            let prompt: Vec<u32> = common.iter().copied().chain([i, 7, i]).collect();
+            let (router, body) =
+                (router.clone(), json!({"prompt": prompt, "max_tokens": 3, "temperature": 0}));
+            tokio::spawn(async move { ask(&router, "/v1/completions", &body).await })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    let (read, sent) = read(&answers);
+    assert_eq!(sent, 8 * 53);
+    assert!(read <= 53 + 7 * 3, "{read} tokens of {sent} were read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_that_keep_different_beginnings_do_not_hold_each_other_up() {
+    let mut options = options(3);
+    options.engine.stream = Some(Stream { sinks: 4, window: 40, chunk: 8 });
+    let router = router(options);
+    let (system, user) = ("ABCDEFGHIJ", "THE QUICK BROWN FOX JUMPS OVER IT");
+    let text = json!({"prompt": format!("{system}{user}"), "max_tokens": 2});
+    let chat = json!({"max_tokens": 2, "messages": [
+        {"role": "system", "content": system}, {"role": "user", "content": user}]});
+    let mut answers = vec![ask(&router, "/v1/completions", &text).await];
+    let tasks: Vec<_> = (0..6)
+        .map(|i| {
+            let router = router.clone();
+            let (path, body) =
+                if i % 2 == 0 { ("/v1/chat/completions", &chat) } else { ("/v1/completions", &text) };
+            let body = body.clone();
+            tokio::spawn(async move { ask(&router, path, &body).await })
+        })
+        .collect();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    read(&answers);
+}

@@ -29,7 +29,12 @@ async fn wrong_requests_are_named() {
         (json!({"top_p": -1}), "top_p"),
         (json!({"n": 0}), "n"),
         (json!({"n": 65}), "n"),
-        (json!({"max_tokens": 0}), "max_completion_tokens"),
+        (json!({"max_tokens": 0}), "max_tokens"),
+        (json!({"max_completion_tokens": 0}), "max_completion_tokens"),
+        (
+            json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]}),
+            "messages[0].content",
+        ),
         (json!({"max_tokens": -1}), "max_tokens"),
         (json!({"top_logprobs": 2}), "top_logprobs"),
         (json!({"logprobs": true, "top_logprobs": 21}), "top_logprobs"),

@@ -10,8 +10,7 @@ use crate::{load, resolve};
 use clap::Args;
 use ounce_kernels::ThreadPool;
 use ounce_serve::{EngineOptions, NamedModel, Options, Server};
-use std::io::IsTerminal as _;
-use std::net::{IpAddr, SocketAddr};
+use std::io::{ErrorKind, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -25,7 +24,7 @@ pub(crate) struct Arguments {
     models: Vec<String>,
     /// Address to listen on; 0.0.0.0 lets other machines in, for which --api-key is wise
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    host: IpAddr,
+    host: String,
     /// Port to listen on; 0: any that is free
     #[arg(long, value_name = "N", default_value_t = 8080)]
     port: u16,
@@ -110,6 +109,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         models.push(NamedModel { name, model: Arc::new(load::model(&path, &mut pool)?) });
     }
+    for NamedModel { name, model } in &models {
+        if model.chat_template().is_none() {
+            note(format_args!(
+                "{name} has no chat template: it continues the messages of a chat as one text, and is not told of tools"
+            ));
+        }
+    }
     let names: Vec<String> = models.iter().map(|named| named.name.clone()).collect();
     let server = Server::new(models, pool, options).map_err(Failure::from)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -118,9 +124,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .build()
         .context(|| "no threads can be started")?;
     runtime.block_on(async {
-        let address = SocketAddr::new(arguments.host, arguments.port);
+        let address = (arguments.host.as_str(), arguments.port);
         let listener = TcpListener::bind(address).await.map_err(|error| {
-            Failure::new(format!("cannot listen on {address}: {error}")).hint("choose another --port")
+            let hint = match error.kind() {
+                ErrorKind::AddrInUse | ErrorKind::PermissionDenied => "choose another --port",
+                _ => "--host must be an address or a name of this machine",
+            };
+            Failure::new(format!("cannot listen on {}:{}: {error}", address.0, address.1)).hint(hint)
         })?;
         let address = listener.local_addr()?;
         note(format_args!(
