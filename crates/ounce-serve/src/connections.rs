@@ -1,18 +1,19 @@
 //! Connections: taken, bounded in time, and ended in order.
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Extension, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use http_body_util::BodyExt as _;
+use http_body::{Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -56,12 +57,33 @@ impl Drop for Guard {
 /// Counts a request while it is answered.
 pub(crate) async fn count(in_flight: InFlight, request: Request, next: Next) -> Response {
     let guard = in_flight.begin();
-    next.run(request).await.map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            let _ = &guard;
-            frame
-        }))
-    })
+    next.run(request).await.map(|inner| Body::new(Counted { inner, _guard: guard }))
+}
+
+/// A body that counts as long as it is there.
+struct Counted {
+    inner: Body,
+    _guard: Guard,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }
 
 /// Says that the connection ends where the body of a request was not read, since what follows in it cannot be told from the next request.

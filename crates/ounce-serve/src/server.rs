@@ -211,7 +211,13 @@ impl Server {
         let upkeep = tokio::spawn(upkeep(state.metrics.clone()));
         let in_flight = InFlight::new();
         let counted = in_flight.clone();
-        let router = router(state, cors).layer(middleware::from_fn(move |request, next| {
+        let only_local = state.options.api_keys.is_empty()
+            && listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+        let mut router = router(state, cors);
+        if only_local {
+            router = router.layer(middleware::from_fn(hosts::only_local));
+        }
+        let router = router.layer(middleware::from_fn(move |request, next| {
             connections::count(counted.clone(), request, next)
         }));
         connections::serve(listener, router, in_flight, shutdown).await;

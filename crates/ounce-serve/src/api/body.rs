@@ -5,7 +5,8 @@ use crate::server::State;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize as _, Deserializer};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -67,4 +68,15 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let kind = value.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
+}
+
+/// An optional object, for fields of which a derived reader would take a list of its fields as well.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    reader: D,
+) -> Result<Option<T>, D::Error> {
+    match Option::<Value>::deserialize(reader)? {
+        None => Ok(None),
+        Some(value) if value.is_object() => T::deserialize(value).map(Some).map_err(D::Error::custom),
+        Some(_) => Err(D::Error::custom("invalid type, expected an object")),
+    }
 }

@@ -1,5 +1,6 @@
 //! The fields that completions and chat completions share: how tokens are chosen and where a text ends.
 
+use super::body::object;
 use super::error::ApiError;
 use crate::engine::job::Generate;
 use crate::server::{Options, Served};
@@ -54,6 +55,7 @@ pub(crate) struct SamplingFields {
     /// Send the answer piece by piece, as server-sent events.
     stream: Option<bool>,
     /// What to send besides.
+    #[serde(deserialize_with = "object")]
     stream_options: Option<StreamOptions>,
 }
 

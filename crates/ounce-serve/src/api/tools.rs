@@ -44,7 +44,7 @@ pub(crate) enum ResponseFormat {
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct NamedSchema {
     /// A name for it.
-    name: Option<String>,
+    name: String,
     /// The schema; any object without.
     #[schema(value_type = Option<Object>)]
     schema: Option<Value>,

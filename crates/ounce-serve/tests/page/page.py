@@ -76,7 +76,7 @@ def main():
         parser.error("--real needs the address of a running server")
     base = arguments.base or f"http://127.0.0.1:{mock.serve().server_address[1]}/"
     checks = real_checks.CHECKS if arguments.real else [*markdown_checks.CHECKS, *chat_checks.CHECKS, *look_checks.CHECKS]
-    browser = Browser(base if base.endswith("/") else base + "/", patience=6 if arguments.real else 1)
+    browser = Browser(base if base.endswith("/") else base + "/", patience=10 if arguments.real else 1)
     try:
         browser.open()
         results = [run(browser, check) for check in checks if arguments.only in check.__name__]
