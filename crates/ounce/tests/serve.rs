@@ -41,6 +41,8 @@ impl Server {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ounce"))
             .args(["serve", &format!("model={model}"), "--port", "0", "--quiet"])
             .args(arguments)
+            // Memory that is free goes back to the system, so that what is resident tells what is held.
+            .envs([("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")])
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
