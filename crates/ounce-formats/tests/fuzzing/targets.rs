@@ -83,7 +83,7 @@ pub(crate) const TARGETS: [Target; 7] = [
         prepare: in_memory,
         parse: |input| Parsed::Config(parse_json((*input.bytes).as_ref())),
         check: |_, parsed| matches!(parsed, Parsed::Config(Ok(value)) if value.is_object()),
-        multiple: 80,
+        multiple: 128,
     },
     Target {
         name: "folder",
@@ -92,7 +92,7 @@ pub(crate) const TARGETS: [Target; 7] = [
         prepare: in_folder,
         parse: |input| Parsed::Folder(Folder::open(input.folder.as_ref().unwrap().path())),
         check: check_folder,
-        multiple: 80,
+        multiple: 128,
     },
     Target {
         name: "quantized",
@@ -101,7 +101,7 @@ pub(crate) const TARGETS: [Target; 7] = [
         prepare: quantized::in_folder,
         parse: quantized::parse,
         check: quantized::check,
-        multiple: 80,
+        multiple: 128,
     },
     Target {
         name: "blocks",
