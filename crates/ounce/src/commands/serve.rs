@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     /// Answer only requests with this key; may be given several times. The variable OUNCE_API_KEY is read too
     #[arg(long, value_name = "KEY")]
     api_key: Vec<String>,
-    /// Let pages from this origin ask, like https://example.org; * lets all; may be given several times
+    /// Let pages from this origin ask, like `https://example.org`; `*` lets all; may be given several times
     #[arg(long, value_name = "ORIGIN")]
     cors: Vec<String>,
     /// Do not log requests
