@@ -135,7 +135,10 @@ class Leaver(Background):
 
     def once(self):
         way = self.rounds % 4
-        connection = send(self.server, ask(self.server, n=2, temperature=1, stream=way != 3))
+        # Long and always another, so that it takes a while to read and the answer is not over before the client leaves.
+        text = f"{self.rounds} " + "and so on " * 100
+        question = ask(self.server, n=4, temperature=1, stream=way != 3, messages=[{"role": "user", "content": text}])
+        connection = send(self.server, question)
         if way < 2:
             connection.recv(400)
         if way % 2:
