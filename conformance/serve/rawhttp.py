@@ -1,6 +1,7 @@
 """Requests that break the rules of HTTP itself, or the server's limits: each gets a 4xx or a closed connection, and soon."""
 
 import json
+import errno
 import socket
 import time
 from dataclasses import dataclass
@@ -66,9 +67,10 @@ def exchange(server, raw, seconds=10):
             connection.sendall(raw.data)
             if raw.status is None:
                 connection.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
+                raise
             # The server has said what it had to say, and closed.
-            pass
         try:
             while piece := connection.recv(65536):
                 data += piece
