@@ -1,7 +1,7 @@
 """Requests that break the rules of HTTP itself, or the server's limits: each gets a 4xx or a closed connection, and soon."""
 
-import json
 import errno
+import json
 import socket
 import time
 from dataclasses import dataclass

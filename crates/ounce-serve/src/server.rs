@@ -154,10 +154,13 @@ impl State {
 
     /// Refuses a text that cannot fit, without encoding it.
     pub(crate) fn check_bytes(&self, served: &Served, bytes: usize) -> Result<(), ApiError> {
+        let least = bytes.div_ceil(served.longest_token);
         match self.limit(served) {
-            Some(context) if bytes.div_ceil(served.longest_token) > context => {
-                let prompt = bytes.div_ceil(served.longest_token);
-                Err(engine::job::JobError::PromptTooLong { prompt, context }.into())
+            Some(context) if least > context => {
+                let message = format!(
+                    "the prompt has {bytes} bytes, which are {least} tokens or more, but the context of this model holds {context}; shorten it, or start the server with --window"
+                );
+                Err(ApiError::new(StatusCode::BAD_REQUEST, message).with_code("context_length_exceeded"))
             }
             _ => Ok(()),
         }

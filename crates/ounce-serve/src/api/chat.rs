@@ -2,7 +2,7 @@
 
 use super::answer::{Asked, Batch, UsageBody, Whole, now, reason};
 use super::body::Body;
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, Refusals};
 use super::logprobs::{ChatLogprobs, chat_logprobs};
 use super::message::ChatMessage;
 use super::sampling::SamplingFields;
@@ -133,12 +133,7 @@ struct Delta {
             (ChatResponse = "application/json"),
             (String = "text/event-stream"),
         )),
-        (status = 400, description = "A field is not as it must be", body = ErrorBody),
-        (status = 401, description = "The API key is missing or wrong", body = ErrorBody),
-        (status = 404, description = "There is no such model", body = ErrorBody),
-        (status = 413, description = "The body is too large", body = ErrorBody),
-        (status = 415, description = "The body is not declared as JSON", body = ErrorBody),
-        (status = 429, description = "Too many requests are waiting", body = ErrorBody),
+        Refusals,
     )
 )]
 pub(crate) async fn chat(

@@ -2,7 +2,7 @@
 
 use super::answer::{Asked, Batch, Choice, UsageBody, now, reason};
 use super::body::Body;
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, Refusals};
 use super::logprobs::{CompletionLogprobs, Offsets};
 use super::prompt::{Encoded, Prompt, encode};
 use super::sampling::SamplingFields;
@@ -83,12 +83,7 @@ struct CompletionChoice {
             (CompletionResponse = "application/json"),
             (String = "text/event-stream"),
         )),
-        (status = 400, description = "A field is not as it must be", body = ErrorBody),
-        (status = 401, description = "The API key is missing or wrong", body = ErrorBody),
-        (status = 404, description = "There is no such model", body = ErrorBody),
-        (status = 413, description = "The body is too large", body = ErrorBody),
-        (status = 415, description = "The body is not declared as JSON", body = ErrorBody),
-        (status = 429, description = "Too many requests are waiting", body = ErrorBody),
+        Refusals,
     )
 )]
 pub(crate) async fn completions(

@@ -2,7 +2,7 @@
 
 use super::answer::{Asked, Batch};
 use super::body::Body;
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, Refusals};
 use super::prompt::{Encoded, Prompt, encode};
 use crate::client::Client;
 use crate::engine::job::Task;
@@ -80,12 +80,7 @@ struct EmbeddingUsage {
     request_body = EmbeddingRequest,
     responses(
         (status = 200, description = "The vectors", body = EmbeddingResponse),
-        (status = 400, description = "A field is not as it must be", body = ErrorBody),
-        (status = 401, description = "The API key is missing or wrong", body = ErrorBody),
-        (status = 404, description = "There is no such model", body = ErrorBody),
-        (status = 413, description = "The body is too large", body = ErrorBody),
-        (status = 415, description = "The body is not declared as JSON", body = ErrorBody),
-        (status = 429, description = "Too many requests are waiting", body = ErrorBody),
+        Refusals,
     )
 )]
 pub(crate) async fn embeddings(

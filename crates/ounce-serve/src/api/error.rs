@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 /// A request that is not answered, and why.
 #[derive(Clone, Debug)]
@@ -35,6 +35,30 @@ pub(crate) struct ErrorDetail {
     /// A name for programs.
     #[schema(example = "context_length_exceeded")]
     pub(crate) code: Option<&'static str>,
+}
+
+/// How requests that ask for an answer may be refused, for the description of the interface.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "the description is derived from it; answers are made of `ApiError`")]
+pub(crate) enum Refusals {
+    /// A field is not as it must be
+    #[response(status = 400)]
+    BadRequest(ErrorBody),
+    /// The API key is missing or wrong
+    #[response(status = 401)]
+    Unauthorized(ErrorBody),
+    /// There is no such model
+    #[response(status = 404)]
+    NotFound(ErrorBody),
+    /// The body is too large
+    #[response(status = 413)]
+    TooLarge(ErrorBody),
+    /// The body is not declared as JSON
+    #[response(status = 415)]
+    NotJson(ErrorBody),
+    /// Too many requests are waiting
+    #[response(status = 429)]
+    Busy(ErrorBody),
 }
 
 /// Seconds after which a client that was turned away may try again.

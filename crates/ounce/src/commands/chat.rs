@@ -4,10 +4,10 @@ use super::pull::Hub;
 use crate::cache::Cache;
 use crate::catalogue;
 use crate::chat::{Conversation, Interrupt, Repl, Settings, remark, speed};
-use crate::cli::{Kv, Sampling, Threads, at_least_one};
+use crate::cli::{Sampling, Threads};
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::note;
-use crate::stream::Sinks;
+use crate::stream::Kept;
 use crate::{load, output, resolve};
 use clap::Args;
 use ounce_llm::generate::{FinishReason, GenerateOptions};
@@ -32,17 +32,8 @@ pub(crate) struct Arguments {
     /// End an answer before this text; may be given several times
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// Tokens that the conversation may hold [default: what the model was made for, at most 32768]
-    #[arg(long, value_name = "N", value_parser = at_least_one(), conflicts_with_all = ["sinks", "window", "evict"])]
-    ctx: Option<usize>,
-    /// Talk without end in constant memory: keep only the last N tokens (1020 if only --sinks or --evict is given), and the system message
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
-    window: Option<usize>,
     #[command(flatten)]
-    kept: Sinks,
-    /// How keys and values are kept
-    #[arg(long, value_enum, default_value_t = Kv::F16)]
-    kv: Kv,
+    kept: Kept,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -58,8 +49,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let sampler = arguments.sampling.options()?;
     let question = question(arguments)?;
-    let kept = &arguments.kept;
-    let stream = (arguments.window.is_some() || kept.is_given()).then(|| kept.stream(arguments.window));
+    let stream = arguments.kept.stream();
     let settings = Settings {
         sampler,
         generate: GenerateOptions { max_tokens: arguments.max_tokens, stop: arguments.stop.clone() },
@@ -67,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         stream,
     };
     let path = resolve::resolve_or_fetch(&arguments.model, arguments.hub.endpoint().as_deref())?;
-    let options = SessionOptions { context: arguments.ctx, kv: arguments.kv.into(), stream };
+    let options = SessionOptions { context: arguments.kept.ctx, kv: arguments.kept.kv.into(), stream };
     let session = load::session(&path, arguments.threads.get(), options)?;
     if let Some(error) = session.model().chat_template_error() {
         note(format_args!(

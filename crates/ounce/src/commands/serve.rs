@@ -2,10 +2,10 @@
 
 use super::pull::Hub;
 use crate::catalogue;
-use crate::cli::{Kv, Threads, at_least_one};
+use crate::cli::{Threads, at_least_one};
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::note;
-use crate::stream::Sinks;
+use crate::stream::Kept;
 use crate::{load, resolve};
 use clap::Args;
 use ounce_kernels::ThreadPool;
@@ -34,17 +34,8 @@ pub(crate) struct Arguments {
     /// Turn requests away when so many answers wait for a slot
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one())]
     queue: usize,
-    /// Tokens that a text may have [default: what the model was made for, at most 32768]
-    #[arg(long, value_name = "N", value_parser = at_least_one(), conflicts_with_all = ["sinks", "window", "evict"])]
-    ctx: Option<usize>,
-    /// Talk without end in constant memory: keep only the last N tokens (1020 if only --sinks or --evict is given), and the system message
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
-    window: Option<usize>,
     #[command(flatten)]
-    kept: Sinks,
-    /// How keys and values are kept
-    #[arg(long, value_enum, default_value_t = Kv::F16)]
-    kv: Kv,
+    kept: Kept,
     /// Tokens that an answer has at most, also if a request asks for more
     #[arg(long, value_name = "N", default_value_t = 32_768, value_parser = at_least_one())]
     max_tokens: usize,
@@ -77,8 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
 
-    let kept = &arguments.kept;
-    let stream = (arguments.window.is_some() || kept.is_given()).then(|| kept.stream(arguments.window));
+    let stream = arguments.kept.stream();
     let mut api_keys = arguments.api_key.clone();
     api_keys.extend(std::env::var("OUNCE_API_KEY").ok().filter(|key| !key.is_empty()));
     if api_keys.iter().any(String::is_empty) {
@@ -88,8 +78,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         engine: EngineOptions {
             slots: arguments.slots,
             queue: arguments.queue,
-            context: arguments.ctx,
-            kv: arguments.kv.into(),
+            context: arguments.kept.ctx,
+            kv: arguments.kept.kv.into(),
             stream,
         },
         max_tokens: arguments.max_tokens,

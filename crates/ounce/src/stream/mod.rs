@@ -6,7 +6,7 @@ mod report;
 pub(crate) use measure::{Measured, Reading, Settings, enter, measure};
 pub(crate) use report::{csv, figure, table};
 
-use crate::cli::at_least_one;
+use crate::cli::{Kv, at_least_one};
 use clap::Args;
 use ounce_llm::cache::Stream;
 
@@ -19,6 +19,29 @@ pub(crate) struct Sinks {
     /// Tokens that are forgotten at a time, once the window is full; 1 is what the authors of StreamingLLM did [default: 128]
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub(crate) evict: Option<usize>,
+}
+
+/// How much of a text is kept, and how: as much as the context holds, or a stream.
+#[derive(Debug, Args)]
+pub(crate) struct Kept {
+    /// Tokens that a text may have, prompts and answers together [default: what the model was made for, at most 32768]
+    #[arg(long, value_name = "N", value_parser = at_least_one(), conflicts_with_all = ["sinks", "window", "evict"])]
+    pub(crate) ctx: Option<usize>,
+    /// Talk without end in constant memory: keep only the last N tokens (1020 if only --sinks or --evict is given), and the system message
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    window: Option<usize>,
+    #[command(flatten)]
+    sinks: Sinks,
+    /// How keys and values are kept
+    #[arg(long, value_enum, default_value_t = Kv::F16)]
+    pub(crate) kv: Kv,
+}
+
+impl Kept {
+    /// The stream, if one was asked for.
+    pub(crate) fn stream(&self) -> Option<Stream> {
+        (self.window.is_some() || self.sinks.is_given()).then(|| self.sinks.stream(self.window))
+    }
 }
 
 impl Sinks {
