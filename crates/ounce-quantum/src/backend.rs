@@ -76,7 +76,9 @@ pub enum BackendError {
         qubits: usize,
     },
     /// A state that does not fit memory, or is more than the simulator takes.
-    #[error("{qubits} qubits need {bytes} bytes, {limit} are allowed; take fewer qubits or another simulator")]
+    #[error(
+        "{qubits} qubits need {bytes} bytes, {limit} are allowed; take fewer qubits or another simulator"
+    )]
     TooLarge {
         /// Qubits of the circuit.
         qubits: usize,
@@ -146,7 +148,8 @@ impl Backend for ReferenceBackend {
         self.runs += request.samples as u64;
         let values = (0..request.samples).flat_map(|index| {
             let state = reference::run(request.circuit, request.parameters, request.sample(index));
-            let values = request.observables.iter().map(|observable| reference::expectation(&state, observable));
+            let values =
+                request.observables.iter().map(|observable| reference::expectation(&state, observable));
             values.collect::<Vec<_>>()
         });
         Ok(values.collect())

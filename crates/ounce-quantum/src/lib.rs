@@ -17,7 +17,9 @@ pub mod gate;
 pub mod gradient;
 mod matrix;
 pub mod observable;
+pub mod qoc;
 pub mod sim;
+pub mod train;
 
 pub use backend::{Backend, BackendError, Differentiate, Gradients, Request};
 pub use circuit::{Angle, Circuit, CircuitError, Instruction, Operation, Symbol};

@@ -120,6 +120,8 @@ impl Mul for &Matrix {
     /// If the dimensions differ.
     fn mul(self, right: &Matrix) -> Matrix {
         assert_eq!(self.dim, right.dim);
-        Matrix::from_fn(self.dim, |row, column| (0..self.dim).map(|k| self.at(row, k) * right.at(k, column)).sum())
+        Matrix::from_fn(self.dim, |row, column| {
+            (0..self.dim).map(|k| self.at(row, k) * right.at(k, column)).sum()
+        })
     }
 }

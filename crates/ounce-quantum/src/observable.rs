@@ -74,7 +74,9 @@ impl PauliString {
 
     /// Whether both can be measured with the same change of basis on each qubit.
     pub fn commutes_qubit_wise(&self, other: &Self) -> bool {
-        self.factors.iter().all(|&(qubit, pauli)| matches!(other.on(qubit), own if own == Pauli::I || own == pauli))
+        self.factors
+            .iter()
+            .all(|&(qubit, pauli)| matches!(other.on(qubit), own if own == Pauli::I || own == pauli))
     }
 
     /// Qubits of a circuit that it needs at least.
@@ -153,7 +155,8 @@ mod tests {
 
     #[test]
     fn groups_share_a_basis() {
-        let terms = ["ZZ", "XX", "ZI", "IX", "YI"].map(|text| (1.0, PauliString::parse(text).unwrap_or_default()));
+        let terms =
+            ["ZZ", "XX", "ZI", "IX", "YI"].map(|text| (1.0, PauliString::parse(text).unwrap_or_default()));
         assert_eq!(PauliSum::new(terms).groups(), [vec![0, 2], vec![1, 3], vec![4]]);
     }
 }

@@ -19,12 +19,11 @@
 mod candidates;
 mod options;
 mod penalties;
-mod random;
 mod sampler;
 mod scores;
 
 pub use options::{InvalidOption, SamplerOptions};
+pub use ounce_random::Pcg32;
 pub use penalties::Past;
-pub use random::Pcg32;
 pub use sampler::{NoCandidate, Sampler};
 pub use scores::{Score, score};

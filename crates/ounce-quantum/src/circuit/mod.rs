@@ -52,7 +52,9 @@ pub enum Instruction {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CircuitError {
     /// A qubit that the circuit lacks.
-    #[error("{gate} on qubit {qubit}, but the circuit has {qubits} qubits; give it more or use a lower number")]
+    #[error(
+        "{gate} on qubit {qubit}, but the circuit has {qubits} qubits; give it more or use a lower number"
+    )]
     Qubit {
         /// What was to be added.
         gate: String,
@@ -196,7 +198,11 @@ impl Circuit {
         angles: impl IntoIterator<Item = A>,
     ) -> Result<&mut Self, CircuitError> {
         let angles = angles.into_iter().map(Into::into).collect();
-        self.push_instruction(Instruction::Gate(Operation { gate: gate.into(), qubits: qubits.to_vec(), angles }))
+        self.push_instruction(Instruction::Gate(Operation {
+            gate: gate.into(),
+            qubits: qubits.to_vec(),
+            angles,
+        }))
     }
 
     /// Adds a standard unitary without angles and controls.

@@ -20,15 +20,24 @@ fn appended_circuits_bring_their_symbols() -> Result<(), CircuitError> {
     let mut block = Circuit::new(1);
     let weight = block.add_parameter("w");
     let input = block.add_inputs(1);
-    block.push(Standard::Ry, &[0], [Angle::from(weight).sum(&Angle::from(Symbol::Input(input)).scaled(2.0))])?;
+    block.push(
+        Standard::Ry,
+        &[0],
+        [Angle::from(weight).sum(&Angle::from(Symbol::Input(input)).scaled(2.0))],
+    )?;
     let mut circuit = Circuit::new(2);
     circuit.append(&block, &[1])?.append(&block, &[0])?;
     assert_eq!((circuit.parameters().len(), circuit.inputs()), (2, 2));
-    let values: Vec<_> =
-        circuit.operations().map(|op| (op.qubits[0], op.angles[0].value(&[1.0, 2.0], &[10.0, 20.0]))).collect();
+    let values: Vec<_> = circuit
+        .operations()
+        .map(|op| (op.qubits[0], op.angles[0].value(&[1.0, 2.0], &[10.0, 20.0])))
+        .collect();
     assert_eq!(values, [(1, 21.0), (0, 42.0)]);
     let bound = circuit.bound(&[1.0, 2.0], &[10.0, 20.0]);
-    assert_eq!(bound.operations().map(|op| op.angles[0].constant()).collect::<Vec<_>>(), [Some(21.0), Some(42.0)]);
+    assert_eq!(
+        bound.operations().map(|op| op.angles[0].constant()).collect::<Vec<_>>(),
+        [Some(21.0), Some(42.0)]
+    );
     Ok(())
 }
 

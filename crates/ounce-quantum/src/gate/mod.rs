@@ -53,7 +53,7 @@ impl Gate {
     /// The gate of a matrix; `None` if it is not unitary to 1e-6, or its dimension is not a power of two from 2 to 2^[`MAX_UNITARY_QUBITS`].
     pub fn unitary(matrix: Matrix) -> Option<Self> {
         let dim = matrix.dim();
-        let fits = dim.is_power_of_two() && dim >= 2 && dim <= 1 << MAX_UNITARY_QUBITS;
+        let fits = dim.is_power_of_two() && (2..=1 << MAX_UNITARY_QUBITS).contains(&dim);
         (fits && matrix.is_unitary(1e-6)).then(|| Self { kind: Kind::Unitary(Arc::new(matrix)), controls: 0 })
     }
 

@@ -30,7 +30,10 @@ pub fn by_name(name: &str) -> Option<Gate> {
 
 /// The first name of a unitary with so many controls.
 pub(super) fn of(standard: Standard, controls: usize) -> Option<&'static str> {
-    NAMES.iter().find(|entry| entry.standard == standard && entry.controls == controls).map(|entry| entry.name)
+    NAMES
+        .iter()
+        .find(|entry| entry.standard == standard && entry.controls == controls)
+        .map(|entry| entry.name)
 }
 
 static NAMES: &[Name] = &[

@@ -194,9 +194,13 @@ static ROWS: &[Row] = &[
     row(G::Ry, 1, &[Rotation], Negated, |a| u3(a[0], 0.0, 0.0)),
     diagonal(row(G::Rz, 1, &[Rotation], Negated, |a| phases(&[cis(-a[0] / 2.0), cis(a[0] / 2.0)]))),
     diagonal(row(G::P, 1, &[Phase], Negated, |a| phases(&[ONE, cis(a[0])]))),
-    row(G::U2, 1, &[Phase, Phase], Angles(|a| vec![a[1].negated().plus(-PI), a[0].negated().plus(PI)]), |a| {
-        u3(PI / 2.0, a[0], a[1])
-    }),
+    row(
+        G::U2,
+        1,
+        &[Phase, Phase],
+        Angles(|a| vec![a[1].negated().plus(-PI), a[0].negated().plus(PI)]),
+        |a| u3(PI / 2.0, a[0], a[1]),
+    ),
     row(
         G::U3,
         1,
@@ -246,9 +250,7 @@ static ROWS: &[Row] = &[
     row(G::Rzx, 2, &[Rotation], Negated, |a| {
         let (sin, cos) = half(a[0]);
         let (plus, minus) = (I * sin, -I * sin);
-        dense(&[
-            cos, minus, ZERO, ZERO, minus, cos, ZERO, ZERO, ZERO, ZERO, cos, plus, ZERO, ZERO, plus, cos,
-        ])
+        dense(&[cos, minus, ZERO, ZERO, minus, cos, ZERO, ZERO, ZERO, ZERO, cos, plus, ZERO, ZERO, plus, cos])
     }),
     row(G::XxMinusYy, 2, &[PartialRotation, Axis], Angles(negate_first), |a| {
         let (sin, cos) = half(a[0]);

@@ -9,7 +9,10 @@ fn angles(gate: &Gate) -> Vec<f64> {
 
 fn every_gate() -> Vec<Gate> {
     let named = names().iter().map(|name| Gate::from(name.standard).controlled(name.controls));
-    let wide = [Gate::pauli_rotation([Pauli::X, Pauli::Y, Pauli::Z]), Gate::pauli_rotation([Pauli::Z; 2]).controlled(1)];
+    let wide = [
+        Gate::pauli_rotation([Pauli::X, Pauli::Y, Pauli::Z]),
+        Gate::pauli_rotation([Pauli::Z; 2]).controlled(1),
+    ];
     named.chain(wide).collect()
 }
 
@@ -59,10 +62,12 @@ fn expectation(gate: &Gate, values: &[f64]) -> f64 {
     let matrix = gate.matrix(values);
     let dim = matrix.dim();
     let amplitude = |i: usize| C64::new((i as f64 * 0.7 + 0.2).sin(), (i as f64 * 1.3).cos());
-    let after: Vec<C64> = (0..dim).map(|row| (0..dim).map(|k| matrix.at(row, k) * amplitude(k)).sum()).collect();
+    let after: Vec<C64> =
+        (0..dim).map(|row| (0..dim).map(|k| matrix.at(row, k) * amplitude(k)).sum()).collect();
     let observable = |row: usize, column: usize| {
         let (low, high) = (row.min(column), row.max(column));
-        let entry = C64::new((low * 3 + high) as f64 * 0.31, if low == high { 0.0 } else { (high + 2 * low) as f64 });
+        let entry =
+            C64::new((low * 3 + high) as f64 * 0.31, if low == high { 0.0 } else { (high + 2 * low) as f64 });
         let entry = C64::new(entry.re.cos(), if low == high { 0.0 } else { entry.im.sin() });
         if row <= column { entry } else { entry.conj() }
     };
@@ -96,7 +101,10 @@ fn the_four_term_rule_is_that_of_the_literature() {
     let half = std::f64::consts::FRAC_PI_2;
     let expected = [(near, half), (-far, 3.0 * half), (far, -3.0 * half), (-near, -half)];
     for (term, (coefficient, shift)) in rule.iter().zip(expected) {
-        assert!((term.coefficient - coefficient).abs() < 1e-12 && (term.shift - shift).abs() < 1e-12, "{rule:?}");
+        assert!(
+            (term.coefficient - coefficient).abs() < 1e-12 && (term.shift - shift).abs() < 1e-12,
+            "{rule:?}"
+        );
     }
 }
 

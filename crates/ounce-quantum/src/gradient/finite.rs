@@ -15,7 +15,8 @@ pub fn gradients(
     let mut weighted = |request: &Request<'_>| -> Result<Vec<f64>, BackendError> {
         let values = backend.expectations(request)?;
         let width = request.observables.len();
-        let sample = |row: usize| (0..width).map(|i| values[row * width + i] * cotangents[row * width + i]).sum();
+        let sample =
+            |row: usize| (0..width).map(|i| values[row * width + i] * cotangents[row * width + i]).sum();
         Ok((0..request.samples).map(sample).collect())
     };
     let mut parameters = request.parameters.to_vec();

@@ -48,12 +48,14 @@ impl Wanted<'_> {
 impl ShiftPlan {
     /// The plan of a circuit.
     pub fn new(circuit: &Circuit) -> Self {
-        let gates = circuit.instructions().iter().enumerate().filter_map(|(index, instruction)| match instruction {
-            Instruction::Gate(operation) => Some((index, operation)),
-            _ => None,
-        });
+        let gates =
+            circuit.instructions().iter().enumerate().filter_map(|(index, instruction)| match instruction {
+                Instruction::Gate(operation) => Some((index, operation)),
+                _ => None,
+            });
         let occurrences = gates.flat_map(|(instruction, operation)| {
-            let dependent = operation.angles.iter().enumerate().filter(|(_, angle)| angle.constant().is_none());
+            let dependent =
+                operation.angles.iter().enumerate().filter(|(_, angle)| angle.constant().is_none());
             dependent.map(move |(index, angle)| Occurrence {
                 instruction,
                 angle: index,
@@ -100,13 +102,18 @@ impl ShiftPlan {
                 let values = backend.expectations(&Request { circuit: &circuit, ..*request })?;
                 for (sample, sum) in by_sample.iter_mut().enumerate() {
                     let row = sample * width..(sample + 1) * width;
-                    let weighted = values[row.clone()].iter().zip(&cotangents[row]).map(|(value, weight)| value * weight);
+                    let weighted = values[row.clone()]
+                        .iter()
+                        .zip(&cotangents[row])
+                        .map(|(value, weight)| value * weight);
                     *sum += term.coefficient * weighted.sum::<f64>();
                 }
             }
             for &(symbol, factor) in occurrence.terms.iter().filter(|(symbol, _)| wanted.has(*symbol)) {
                 match symbol {
-                    Symbol::Parameter(index) => gradients.parameters[index] += factor * by_sample.iter().sum::<f64>(),
+                    Symbol::Parameter(index) => {
+                        gradients.parameters[index] += factor * by_sample.iter().sum::<f64>()
+                    }
                     Symbol::Input(index) => {
                         for (sample, value) in by_sample.iter().enumerate() {
                             gradients.inputs[sample * inputs + index] += factor * value;
@@ -156,7 +163,8 @@ mod tests {
     fn gradients_are_those_of_finite_differences() -> Result<(), Box<dyn std::error::Error>> {
         let circuit = circuit()?;
         let string = |text| PauliString::parse(text).ok_or("a string of Paulis");
-        let observables = [PauliSum::from(string("ZIX")?), PauliSum::new([(0.5, string("IZI")?), (2.0, string("YYI")?)])];
+        let observables =
+            [PauliSum::from(string("ZIX")?), PauliSum::new([(0.5, string("IZI")?), (2.0, string("YYI")?)])];
         let request = Request::new(&circuit, &[0.4, -0.9, 1.7], &[0.2, 0.5, -1.1, 2.0], 2, &observables)?;
         let cotangents = [0.7, -1.3, 0.4, 0.9];
         let mut backend = ReferenceBackend::default();

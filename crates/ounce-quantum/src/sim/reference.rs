@@ -24,7 +24,8 @@ pub fn apply_matrix(state: &mut [C64], matrix: &Matrix, qubits: &[usize]) {
     for base in (0..state.len()).filter(|index| index & mask == 0) {
         let before: Vec<C64> = (0..matrix.dim()).map(|index| state[base | spread(index)]).collect();
         for row in 0..matrix.dim() {
-            state[base | spread(row)] = (0..matrix.dim()).map(|column| matrix.at(row, column) * before[column]).sum();
+            state[base | spread(row)] =
+                (0..matrix.dim()).map(|column| matrix.at(row, column) * before[column]).sum();
         }
     }
 }
