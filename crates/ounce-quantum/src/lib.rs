@@ -19,8 +19,10 @@ pub mod hamiltonian;
 mod matrix;
 pub mod model;
 pub mod observable;
+pub mod qnat;
 pub mod qoc;
 pub mod sim;
+pub mod task;
 pub mod train;
 
 pub use backend::{Backend, BackendError, Differentiate, Gradients, Request};

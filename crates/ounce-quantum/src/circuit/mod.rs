@@ -179,6 +179,11 @@ impl Circuit {
         &mut self.instructions
     }
 
+    /// Replaces all instructions by others that are valid in this circuit.
+    pub(crate) fn set_instructions(&mut self, instructions: Vec<Instruction>) {
+        self.instructions = instructions;
+    }
+
     /// The gates among the instructions, in order.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
         self.instructions.iter().filter_map(|instruction| match instruction {
