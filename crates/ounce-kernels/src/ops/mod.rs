@@ -7,6 +7,7 @@ mod attention;
 mod elementwise;
 mod gram;
 mod kv;
+mod pages;
 mod project;
 mod project_float;
 mod rope;
