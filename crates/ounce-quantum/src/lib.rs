@@ -13,13 +13,17 @@
 
 pub mod backend;
 pub mod circuit;
+pub mod encoder;
 pub mod gate;
 pub mod gradient;
+pub mod layers;
+mod linalg;
 mod matrix;
 pub mod observable;
 pub mod qoc;
 pub mod sim;
 pub mod train;
+pub mod transpile;
 
 pub use backend::{Backend, BackendError, Differentiate, Gradients, Request};
 pub use circuit::{Angle, Circuit, CircuitError, Instruction, Operation, Symbol};
