@@ -13,9 +13,12 @@
 
 pub mod backend;
 pub mod circuit;
+pub mod encoder;
 pub mod gate;
 pub mod gradient;
 pub mod hamiltonian;
+pub mod layers;
+mod linalg;
 mod matrix;
 pub mod model;
 pub mod observable;
@@ -24,6 +27,7 @@ pub mod qoc;
 pub mod sim;
 pub mod task;
 pub mod train;
+pub mod transpile;
 
 pub use backend::{Backend, BackendError, Differentiate, Gradients, Request};
 pub use circuit::{Angle, Circuit, CircuitError, Instruction, Operation, Symbol};

@@ -246,6 +246,17 @@ impl Circuit {
         Ok(self)
     }
 
+    /// Adds gates that are known to fit, so that what derives circuits from valid ones need not handle errors.
+    pub(crate) fn extend_valid(&mut self, instructions: impl IntoIterator<Item = Instruction>) {
+        self.instructions.extend(instructions);
+    }
+
+    /// A circuit with the same parameters, inputs and bits, without instructions, on `qubits` qubits.
+    pub(crate) fn emptied(&self, qubits: usize) -> Self {
+        let parameters = self.parameters.clone();
+        Self { qubits, bits: self.bits, parameters, inputs: self.inputs, instructions: Vec::new() }
+    }
+
     /// Adds the instructions of another circuit, on `qubits[i]` what that has on qubit `i`. Its parameters and inputs are added after those of
     /// this circuit; so are its bits.
     ///
