@@ -1,7 +1,6 @@
 //! The tasks of the papers: data prepared as there.
 
 mod build;
-mod eigen;
 pub mod pictures;
 mod spec;
 pub mod table;

@@ -3,7 +3,8 @@
 //! Principal components, then a robust scaling, then a scaling to a range. All three are fitted on the samples for training alone; the released code fits
 //! the scalings on training and test samples together, so that the test leaks into the training.
 
-use super::eigen::symmetric_eigen;
+use crate::linalg::hermitian_eigen;
+use crate::matrix::{C64, Matrix};
 
 /// A transformation of rows, fitted on some and applied to others.
 #[derive(Clone, PartialEq, Debug)]
@@ -34,12 +35,10 @@ impl Preparation {
             let pairs = column(a).zip(column(b));
             pairs.map(|(x, y)| (x - mean[a]) * (y - mean[b])).sum::<f64>() / (count - 1) as f64
         };
-        let matrix: Vec<f64> = (0..width * width).map(|i| covariance(i / width, i % width)).collect();
-        let mut eigen = symmetric_eigen(&matrix, width);
-        eigen.truncate(components);
+        let matrix = Matrix::from_fn(width, |row, column| C64::from(covariance(row, column)));
         let mut fitted = Self {
             mean,
-            components: eigen.into_iter().map(|(_, vector)| vector).collect(),
+            components: principal(&matrix, components),
             robust: vec![(0.0, 1.0); components],
             ranges: vec![(0.0, 1.0); components],
             low: 0.0,
@@ -87,6 +86,20 @@ impl Preparation {
             })
             .collect()
     }
+}
+
+/// Eigenvectors of the largest eigenvalues of a real symmetric matrix, each with its largest component positive.
+fn principal(matrix: &Matrix, count: usize) -> Vec<Vec<f64>> {
+    let (values, vectors) = hermitian_eigen(matrix);
+    let mut order: Vec<usize> = (0..matrix.dim()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    order.truncate(count);
+    let upright = |column: usize| {
+        let vector: Vec<f64> = (0..matrix.dim()).map(|row| vectors.at(row, column).re).collect();
+        let largest = vector.iter().copied().fold(0.0, |best: f64, x| if x.abs() > best.abs() { x } else { best });
+        vector.into_iter().map(|x| x * 1f64.copysign(largest)).collect()
+    };
+    order.into_iter().map(upright).collect()
 }
 
 /// NumPy's linear percentile of sorted values.
