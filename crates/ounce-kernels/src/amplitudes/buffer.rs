@@ -48,8 +48,8 @@ impl<T: Real> std::ops::DerefMut for Buffer<T> {
     }
 }
 
-impl<T: Real> std::fmt::Debug for Buffer<T> {
+impl<T> std::fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        write!(f, "Buffer of {}", self.len)
     }
 }
