@@ -184,6 +184,11 @@ impl Circuit {
         self.instructions = instructions;
     }
 
+    /// Keeps some instructions.
+    pub(crate) fn retain_instructions(&mut self, keep: impl FnMut(&Instruction) -> bool) {
+        self.instructions.retain(keep);
+    }
+
     /// The gates among the instructions, in order.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
         self.instructions.iter().filter_map(|instruction| match instruction {

@@ -96,7 +96,8 @@ fn principal(matrix: &Matrix, count: usize) -> Vec<Vec<f64>> {
     order.truncate(count);
     let upright = |column: usize| {
         let vector: Vec<f64> = (0..matrix.dim()).map(|row| vectors.at(row, column).re).collect();
-        let largest = vector.iter().copied().fold(0.0, |best: f64, x| if x.abs() > best.abs() { x } else { best });
+        let largest =
+            vector.iter().copied().fold(0.0, |best: f64, x| if x.abs() > best.abs() { x } else { best });
         vector.into_iter().map(|x| x * 1f64.copysign(largest)).collect()
     };
     order.into_iter().map(upright).collect()

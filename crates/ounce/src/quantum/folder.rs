@@ -43,7 +43,10 @@ impl Folder {
     pub(crate) fn keep(&self, title: &str, checkpoint: &Checkpoint) -> Result<()> {
         output::write(&self.path("checkpoint.json"), &serde_json::to_string(checkpoint)?)?;
         output::write(&self.path("epochs.csv"), &csv(&checkpoint.history))?;
-        output::write(&self.path("loss.svg"), &curves(title, &checkpoint.history, "loss", |e| e.loss, |v| v.loss))?;
+        output::write(
+            &self.path("loss.svg"),
+            &curves(title, &checkpoint.history, "loss", |e| e.loss, |v| v.loss),
+        )?;
         if checkpoint.history.iter().any(|epoch| epoch.accuracy > 0.0) {
             let svg = curves(title, &checkpoint.history, "accuracy", |e| e.accuracy, |v| v.accuracy);
             output::write(&self.path("accuracy.svg"), &svg)?;
@@ -60,7 +63,8 @@ impl Folder {
 fn csv(history: &[Epoch]) -> String {
     let mut text = String::from("epoch,rate,loss,accuracy,validation_loss,validation_accuracy,runs\n");
     for epoch in history {
-        let validation = epoch.validation.map_or_else(|| ",".into(), |v| format!("{:.6},{:.4}", v.loss, v.accuracy));
+        let validation =
+            epoch.validation.map_or_else(|| ",".into(), |v| format!("{:.6},{:.4}", v.loss, v.accuracy));
         let _ = writeln!(
             text,
             "{},{:.6},{:.6},{:.4},{validation},{}",
@@ -83,8 +87,10 @@ fn curves(
         color: "#1f77b4",
         points: history.iter().map(|epoch| (at(epoch), own(epoch))).collect(),
     }];
-    let points: Vec<_> =
-        history.iter().filter_map(|epoch| Some((at(epoch), validation(epoch.validation.as_ref()?)))).collect();
+    let points: Vec<_> = history
+        .iter()
+        .filter_map(|epoch| Some((at(epoch), validation(epoch.validation.as_ref()?))))
+        .collect();
     if !points.is_empty() {
         lines.push(Line { name: "validation".into(), color: "#d62728", points });
     }

@@ -58,7 +58,8 @@ impl Report {
         executor: &mut dyn Executor,
     ) -> Result<Self> {
         let objective = task.train.objective;
-        let mut evaluate = |samples| train::evaluate(&prepared.model, executor, &end.parameters, samples, objective);
+        let mut evaluate =
+            |samples| train::evaluate(&prepared.model, executor, &end.parameters, samples, objective);
         let energy = match &prepared.problem {
             Some(problem) => Some(Energy {
                 reached: evaluate(&prepared.samples)?.loss + problem.constant,
@@ -90,7 +91,8 @@ impl Report {
         if let Some(energy) = &self.energy {
             let _ = writeln!(text, "energy       {:.6}", energy.reached);
             if let Some(exact) = energy.exact {
-                let _ = writeln!(text, "exact        {exact:.6}  (difference {:.2e})", energy.reached - exact);
+                let _ =
+                    writeln!(text, "exact        {exact:.6}  (difference {:.2e})", energy.reached - exact);
             }
             if let Some(cut) = energy.largest_cut {
                 let _ = writeln!(text, "largest cut  {cut}");

@@ -63,11 +63,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bar.inc(1);
         let kept = folder.as_ref().map_or(Ok(()), |folder| folder.keep(&task.title, checkpoint));
         failed = kept.err();
-        if failed.is_some() || interrupt.pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if failed.is_some() || interrupt.pressed() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     let (samples, validation) = (&prepared.samples, prepared.validation.as_ref());
-    let end =
-        train::train(&mut prepared.model, &mut executor, samples, validation, &task.train, start, &mut ended)?;
+    let end = train::train(
+        &mut prepared.model,
+        &mut executor,
+        samples,
+        validation,
+        &task.train,
+        start,
+        &mut ended,
+    )?;
     bar.finish_and_clear();
     if let Some(failure) = failed {
         return Err(failure);
@@ -83,7 +94,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn read(path: &Path) -> Result<Task> {
-    let text = std::fs::read_to_string(path).context(|| format!("cannot read the task {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).context(|| format!("cannot read the task {}", path.display()))?;
     toml::from_str(&text).map_err(|error| {
         // The message has the line, the column and the place in the text.
         Failure::new(format!("{}: {}", path.display(), error.to_string().trim_end()))
