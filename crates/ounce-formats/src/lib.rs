@@ -1,4 +1,4 @@
-//! Model files in and out: GGUF, safetensors, Hugging Face folders, ONNX, torch checkpoints.
+//! Model files in and out: GGUF, safetensors, Hugging Face folders, ONNX, TensorFlow Lite, torch checkpoints.
 //!
 //! Files are memory-mapped ([`mmap`]) and tensors are ranges of the map: nothing is copied, and a model that is larger than the free
 //! memory opens in milliseconds. Every length in a file is checked against the bytes that remain before anything is allocated for it, so
@@ -13,6 +13,7 @@
 //! * [`onnx`]: reader and writer of ONNX models.
 //! * [`pickle`]: reader of Python pickles that executes nothing, of numpy arrays in them, and of torch checkpoints.
 //! * [`scalar`]: types of numbers and arrays of them, which several formats share.
+//! * [`tflite`]: reader of TensorFlow Lite models.
 #![deny(unsafe_code)]
 
 pub mod ggml;
@@ -25,5 +26,6 @@ pub mod pickle;
 pub mod quantized;
 pub mod safetensors;
 pub mod scalar;
+pub mod tflite;
 
 mod temporary;

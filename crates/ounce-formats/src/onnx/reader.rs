@@ -132,23 +132,13 @@ fn fill_graph<'a>(message: &mut Message<'a>, depth: usize, graph: &mut Graph<'a>
 }
 
 /// Makes room for exactly what the graph holds: each of these takes far more memory than the few bytes it may have in the file.
-fn reserve(mut message: Message<'_>, graph: &mut Graph<'_>) -> Parsed<()> {
-    let mut counts = [0; 5];
-    while let Some(field) = message.next()? {
-        match field.number {
-            1 => counts[0] += 1,
-            5 => counts[1] += 1,
-            11 => counts[2] += 1,
-            12 => counts[3] += 1,
-            13 => counts[4] += 1,
-            _ => {}
-        }
-    }
-    graph.nodes.reserve_exact(counts[0]);
-    graph.initializers.reserve_exact(counts[1]);
-    graph.inputs.reserve_exact(counts[2]);
-    graph.outputs.reserve_exact(counts[3]);
-    graph.values.reserve_exact(counts[4]);
+fn reserve(message: Message<'_>, graph: &mut Graph<'_>) -> Parsed<()> {
+    let [nodes, initializers, inputs, outputs, values] = message.count([1, 5, 11, 12, 13])?;
+    graph.nodes.reserve_exact(nodes);
+    graph.initializers.reserve_exact(initializers);
+    graph.inputs.reserve_exact(inputs);
+    graph.outputs.reserve_exact(outputs);
+    graph.values.reserve_exact(values);
     Ok(())
 }
 
@@ -208,6 +198,9 @@ fn attribute(mut message: Message<'_>, depth: usize) -> Parsed<Attribute<'_>> {
 }
 
 fn fill_attribute<'a>(message: &mut Message<'a>, depth: usize, raw: &mut RawAttribute<'a>) -> Parsed<()> {
+    let [tensors, graphs] = message.count([10, 11])?;
+    raw.tensors.reserve_exact(tensors);
+    raw.graphs.reserve_exact(graphs);
     while let Some(field) = message.next()? {
         match field.number {
             1 => raw.name = field.text()?,
@@ -218,7 +211,7 @@ fn fill_attribute<'a>(message: &mut Message<'a>, depth: usize, raw: &mut RawAttr
             6 => raw.graph = Some(graph(field.message()?, depth)?),
             7 => match field.fixed::<4>()? {
                 Fixed::Packed(bytes) => {
-                    raw.floats.reserve_exact(bytes.len() / 4);
+                    raw.floats.reserve(bytes.len() / 4);
                     raw.floats.extend(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)));
                 }
                 Fixed::One32(bytes) => raw.floats.push(f32::from_le_bytes(bytes)),

@@ -87,6 +87,17 @@ impl<'a> Message<'a> {
         self.start
     }
 
+    /// How often each of the fields stands in the message.
+    pub(super) fn count<const N: usize>(mut self, fields: [u32; N]) -> Result<[usize; N], Fell> {
+        let mut counts = [0; N];
+        while let Some(field) = self.next()? {
+            if let Some(at) = fields.iter().position(|&number| number == field.number) {
+                counts[at] += 1;
+            }
+        }
+        Ok(counts)
+    }
+
     /// The next field; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Field<'a>>, Fell> {
         if self.at == self.bytes.len() {
@@ -213,7 +224,7 @@ impl<'a> Field<'a> {
             return Ok(());
         };
         // The last byte of each varint is below 128.
-        into.reserve_exact(bytes.iter().filter(|&&byte| byte < 0x80).count());
+        into.reserve(bytes.iter().filter(|&&byte| byte < 0x80).count());
         let mut packed = Message::new(bytes, self.offset);
         while !packed.done() {
             into.push(packed.varint()? as i64);
