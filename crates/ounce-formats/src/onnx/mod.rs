@@ -59,7 +59,7 @@ impl std::fmt::Debug for Onnx {
 }
 
 impl<'a> Model<'a> {
-    /// Reads a whole model. Memory used is at most 160 times the length of the file; that of data that stands in `raw_data`, as most
+    /// Reads a whole model. Memory used is at most 128 times the length of the file; that of data that stands in `raw_data`, as most
     /// exporters write it, is nothing.
     ///
     /// # Errors

@@ -40,8 +40,8 @@ pub(super) fn onnx_seeds(scale: usize) -> Vec<Vec<u8>> {
     let mut seeds: Vec<_> = names.iter().map(|name| golden(&format!("onnx/{name}.onnx"))).collect();
     let graph = |part: &[u8]| field(7, &part.repeat(1000 * scale));
     let node = |part: &[u8]| field(7, &field(1, &[b"\x22\x01a", &part.repeat(1000 * scale)[..]].concat()));
-    let attribute = |part: &[u8]| {
-        let attribute = [b"\xA0\x01", part.repeat(1000 * scale).as_slice()].concat();
+    let attribute = |ty: u8, part: &[u8]| {
+        let attribute = [&[0xA0, 1, ty], part.repeat(1000 * scale).as_slice()].concat();
         field(7, &field(1, &[b"\x22\x01a", &field(5, &attribute)[..]].concat()))
     };
     // Small nodes, tensors, values; inputs and attributes of one node; tensors, graphs, numbers and texts of one attribute.
@@ -49,9 +49,9 @@ pub(super) fn onnx_seeds(scale: usize) -> Vec<Vec<u8>> {
     seeds.extend([
         node(b"\x0A\x00"),
         node(b"\x2A\x03\xA0\x01\x02"),
-        attribute(b"\x09\x52\x04\x08\x00\x10\x01"),
+        attribute(9, b"\x52\x04\x08\x00\x10\x01"),
     ]);
-    seeds.extend([attribute(b"\x0A\x5A\x00"), attribute(b"\x07\x40\x00"), attribute(b"\x08\x4A\x00")]);
+    seeds.extend([attribute(10, b"\x5A\x00"), attribute(7, b"\x40\x00"), attribute(8, b"\x4A\x00")]);
     let packed = field(5, &[&b"\x10\x07\x08\x00"[..], &field(7, &vec![0; 2000 * scale])].concat());
     let dimensions = b"\x0A\x00".repeat(1000 * scale);
     let ty = field(2, &field(1, &[&b"\x08\x01"[..], &field(2, &dimensions)].concat()));
@@ -90,8 +90,24 @@ fn check_graph(graph: &Graph<'_>) {
     }
 }
 
-pub(super) fn tflite_seeds(_: usize) -> Vec<Vec<u8>> {
-    vec![golden("tflite/operators.tflite")]
+pub(super) fn tflite_seeds(scale: usize) -> Vec<Vec<u8>> {
+    vec![golden("tflite/operators.tflite"), tensors(1000 * scale as u32)]
+}
+
+/// A model of one subgraph with so many tensors that have nothing but defaults.
+fn tensors(count: u32) -> Vec<u8> {
+    let put =
+        |bytes: &mut Vec<u8>, words: &[u32]| bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    // Halves of words: the vtables of the root (at 8), of empty tables (40) and of the subgraph (44).
+    let mut bytes = [&24u32.to_le_bytes()[..], b"TFL3"].concat();
+    put(&mut bytes, &[14 | 16 << 16, 4, 8, 12]);
+    // The root: version, subgraphs at 64, buffers at 52.
+    put(&mut bytes, &[16, 3, 64 - 32, 52 - 36, 4 | 4 << 16, 6 | 8 << 16, 4, 1, 4, 20]);
+    put(&mut bytes, &[1, 4, 72 - 44, 4, count]);
+    // Each table follows 4 * count bytes after the offset that points to it.
+    (0..count).for_each(|_| put(&mut bytes, &[4 * count]));
+    (0..count).for_each(|i| put(&mut bytes, &[84 + 4 * count + 4 * i - 40]));
+    bytes
 }
 
 pub(super) fn parse_tflite(input: &Input) -> Parsed {
