@@ -6,6 +6,8 @@ Usage: python make_golden.py. Needs numpy and torch. What the files hold is repe
 import collections
 import pathlib
 import pickle
+import sys
+import types
 
 import numpy as np
 import torch
@@ -19,8 +21,6 @@ class Point:
 
 
 Point.__module__ = "geometry.shapes"
-import sys, types  # noqa: E401, E402
-
 shapes = types.ModuleType("geometry.shapes")
 shapes.Point = Point
 sys.modules["geometry"] = types.ModuleType("geometry")

@@ -268,3 +268,15 @@ fn nesting_is_bounded() {
     assert!(Model::parse(&nested(16)).is_ok());
     assert_eq!(fault(&nested(17)).1, Fault::Depth(16));
 }
+
+#[test]
+fn saved_models_are_whole() {
+    let bytes = golden("network.onnx");
+    let model = Model::parse(&bytes).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("again.onnx");
+    model.save(&path).unwrap();
+    assert_eq!(Onnx::open(&path).unwrap().model().unwrap(), model);
+    assert!(model.save(&folder.path().join("missing/again.onnx")).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}

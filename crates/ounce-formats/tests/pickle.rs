@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use ounce_formats::pickle::{ArrayError, Checkpoint, CheckpointError, Fault, Pickle, Value, array};
+use ounce_formats::pickle::{ArrayError, Checkpoint, CheckpointError, Fault, Pickle, Value, numpy_array};
 use ounce_formats::scalar::{Array, ScalarType};
 use support::{crc32, data};
 
@@ -84,7 +84,7 @@ fn arrays_of_numpy() {
         let pickle = Pickle::parse(&bytes).unwrap();
         let mut seen = 0;
         for (key, value) in pickle.root().as_entries().unwrap().iter() {
-            let (name, array) = (key.as_str().unwrap(), array(value).unwrap());
+            let (name, array) = (key.as_str().unwrap(), numpy_array(value).unwrap());
             seen += 1;
             match name {
                 "fortran" => {
@@ -208,7 +208,7 @@ fn calls_are_described_and_not_made() {
     let Value::Object(object) = pickle.root() else { panic!() };
     assert!(object.is("os", "system"));
     assert_eq!(object.args().unwrap().get(0).unwrap().as_str(), Some("echo pwned"));
-    assert!(matches!(array(pickle.root()), Err(ArrayError::Kind { .. })));
+    assert!(matches!(numpy_array(pickle.root()), Err(ArrayError::Kind { .. })));
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod tensor;
 mod wire;
 mod writer;
 
+use std::io::{self, Write};
 use std::path::Path;
 
 pub use element::ElementType;
@@ -25,6 +26,7 @@ pub use model::{
 };
 
 use crate::mmap::{self, SharedOwner};
+use crate::temporary;
 
 /// Graphs and types may stand within each other so deep.
 pub const MAX_DEPTH: usize = 16;
@@ -71,5 +73,15 @@ impl<'a> Model<'a> {
     /// The bytes of a file with this model. Nothing is checked: a model that was read gives a model that can be read.
     pub fn encode(&self) -> Vec<u8> {
         writer::model(self)
+    }
+
+    /// Writes a file with this model, which takes its name when it is complete, replacing a file that had it.
+    ///
+    /// # Errors
+    /// Those of the system; the temporary file is removed then.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        let mut file = temporary::file(temporary::folder_of(path))?;
+        file.write_all(&self.encode())?;
+        temporary::persist(file, path)
     }
 }

@@ -114,15 +114,15 @@ impl Checkpoint {
     /// [`ArrayError`] if the value is none of these or does not fit its data. A tensor may not have more elements than its storage: one
     /// that repeats elements (`expand`) is refused.
     pub fn array<'p>(&'p self, value: Value<'p>) -> Result<Array<'p>, ArrayError> {
-        let Value::Object(object) = value else { return numpy::array(value) };
+        let Value::Object(object) = value else { return numpy::numpy_array(value) };
         if object.is("torch._utils", "_rebuild_parameter") {
             let inner = object.args().and_then(|args| args.get(0)).unwrap_or(Value::None);
             return match inner {
                 Value::Object(inner_object) if is_tensor(inner_object) => self.tensor(inner),
-                _ => Err(wrong("a torch tensor", inner)),
+                _ => Err(numpy::wrong("a torch tensor", inner)),
             };
         }
-        if is_tensor(object) { self.tensor(value) } else { numpy::array(value) }
+        if is_tensor(object) { self.tensor(value) } else { numpy::numpy_array(value) }
     }
 
     fn tensor<'p>(&'p self, value: Value<'p>) -> Result<Array<'p>, ArrayError> {
@@ -133,11 +133,11 @@ impl Checkpoint {
         let members =
             args.and_then(|args| Some((args.get(0)?, args.get(1)?, args.get(2)?, args.get(3)?, args)));
         let Some((storage, offset, shape, strides, args)) = members else {
-            return Err(wrong("a torch tensor", value));
+            return Err(numpy::wrong("a torch tensor", value));
         };
         let shape = numpy::shape(shape)?;
         let strides = numpy::shape(strides)?;
-        let offset = offset.as_usize().ok_or_else(|| wrong("an offset into a storage", offset))?;
+        let offset = offset.as_usize().ok_or_else(|| numpy::wrong("an offset into a storage", offset))?;
         let (scalar, bytes) = self.storage(storage, args)?;
         let elements = bytes.len() / scalar.bytes();
         if !fits(&shape, &strides, offset, elements) {
@@ -160,17 +160,19 @@ impl Checkpoint {
         tensor: Items<'p>,
     ) -> Result<(ScalarType, &'p [u8]), ArrayError> {
         const EXPECTED: &str = "a torch storage";
-        let Value::Persistent(reference) = value else { return Err(wrong(EXPECTED, value)) };
+        let Value::Persistent(reference) = value else { return Err(numpy::wrong(EXPECTED, value)) };
         let name = reference.name();
         let members = name.as_items().filter(|items| items.get(0).and_then(Value::as_str) == Some("storage"));
         let members = members
             .and_then(|items| Some((items.get(1)?, items.get(2)?.as_str()?, items.get(4)?.as_usize()?)));
-        let Some((class, key, count)) = members else { return Err(wrong(EXPECTED, name)) };
-        let Value::Global(_, class) = class else { return Err(wrong("a class of torch storages", class)) };
+        let Some((class, key, count)) = members else { return Err(numpy::wrong(EXPECTED, name)) };
+        let Value::Global(_, class) = class else {
+            return Err(numpy::wrong("a class of torch storages", class));
+        };
         // An untyped storage counts bytes; its tensor says the type.
         let (scalar, unit) = if class == "UntypedStorage" {
             let ty = tensor.get(6).unwrap_or(Value::None);
-            let Value::Global("torch", ty) = ty else { return Err(wrong("a torch.dtype", ty)) };
+            let Value::Global("torch", ty) = ty else { return Err(numpy::wrong("a torch.dtype", ty)) };
             (dtype(ty)?, 1)
         } else {
             let scalar = storage_type(class)?;
@@ -194,10 +196,6 @@ impl std::fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Checkpoint({} storages)", self.storages.len())
     }
-}
-
-fn wrong(expected: &'static str, found: Value<'_>) -> ArrayError {
-    ArrayError::Kind { expected, found: found.describe() }
 }
 
 fn is_tensor(object: super::Object<'_>) -> bool {
@@ -262,23 +260,7 @@ fn storage_type(class: &str) -> Result<ScalarType, ArrayError> {
 }
 
 fn dtype(name: &str) -> Result<ScalarType, ArrayError> {
-    const TYPES: [ScalarType; 13] = [
-        ScalarType::Bool,
-        ScalarType::I8,
-        ScalarType::I16,
-        ScalarType::I32,
-        ScalarType::I64,
-        ScalarType::U8,
-        ScalarType::U16,
-        ScalarType::U32,
-        ScalarType::U64,
-        ScalarType::F16,
-        ScalarType::BF16,
-        ScalarType::F32,
-        ScalarType::F64,
-    ];
-    let found = TYPES.into_iter().find(|ty| ty.name() == name);
-    found.ok_or_else(|| ArrayError::Type { found: name.chars().take(40).collect() })
+    ScalarType::from_name(name).ok_or_else(|| ArrayError::Type { found: name.chars().take(40).collect() })
 }
 
 /// Whether all elements lie in the storage and are not more than it has.

@@ -2,7 +2,7 @@
 //!
 //! A pickle is a program for a small stack machine, and Python's own reader imports and calls what the program names. This one builds a tree of
 //! [`Value`]s: where Python would call a class, there is an [`Object`] that says which class, with which arguments and state. What is
-//! known of some classes is kept apart: [`array`] understands numpy arrays, [`Checkpoint`] the tensors of torch.
+//! known of some classes is kept apart: [`numpy_array`] understands numpy arrays, [`Checkpoint`] the tensors of torch.
 //!
 //! Protocols 0 to 5 are read. Values stay in one list and texts in the input, so that a pickle takes memory in proportion to its length:
 //! at most [`MEMORY_MULTIPLE`] times, whatever it holds. Files made by Python take far less.
@@ -16,7 +16,7 @@ mod value;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use error::{ArrayError, Fault, PickleError};
-pub use numpy::array;
+pub use numpy::numpy_array;
 pub use value::{Entries, Items, Object, Reference, Value};
 
 /// No pickle takes more memory than this many times its length, apart from a few kilobytes.

@@ -14,7 +14,7 @@ const NUMERIC: [&str; 2] = ["numpy.core.numeric", "numpy._core.numeric"];
 ///
 /// # Errors
 /// [`ArrayError`] if the value is no array, has elements that are no plain numbers, or has not as many bytes as its shape needs.
-pub fn array(value: Value<'_>) -> Result<Array<'_>, ArrayError> {
+pub fn numpy_array(value: Value<'_>) -> Result<Array<'_>, ArrayError> {
     const EXPECTED: &str = "a numpy array";
     let Value::Object(object) = value else { return Err(wrong(EXPECTED, value)) };
     let args = object.args().ok_or_else(|| wrong(EXPECTED, value))?;
@@ -36,7 +36,7 @@ pub fn array(value: Value<'_>) -> Result<Array<'_>, ArrayError> {
     Err(wrong(EXPECTED, value))
 }
 
-fn wrong(expected: &'static str, found: Value<'_>) -> ArrayError {
+pub(super) fn wrong(expected: &'static str, found: Value<'_>) -> ArrayError {
     ArrayError::Kind { expected, found: found.describe() }
 }
 
@@ -60,7 +60,7 @@ fn build<'p>(
     first_fastest: bool,
     data: Value<'p>,
 ) -> Result<Array<'p>, ArrayError> {
-    let dimensions = super::numpy::shape(shape)?;
+    let dimensions = self::shape(shape)?;
     let data = match data {
         // The buffer of protocol 5 is a bytearray, or bytes that PickleBuffer wraps.
         Value::Object(object)

@@ -154,7 +154,7 @@ pub(super) fn check_pickle(input: &Input, parsed: Parsed) -> bool {
     }
     let pickle = Pickle::parse(bytes(input)).unwrap();
     assert!(pickle.end() <= bytes(input).len());
-    walk(pickle.root(), 12, &mut 3000, &mut |value| drop(ounce_formats::pickle::array(value)));
+    walk(pickle.root(), 12, &mut 3000, &mut |value| drop(ounce_formats::pickle::numpy_array(value)));
     true
 }
 
