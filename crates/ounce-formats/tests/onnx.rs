@@ -243,7 +243,7 @@ fn wrong_models_are_refused_by_place() {
     let error = Model::parse(&model(&message(&[(5, &[16, 77])]))).unwrap_err().to_string();
     assert_eq!(
         error,
-        "ONNX model, graph \"\", tensor \"\", at byte 4: element type 77 is unknown (1 to 22 are known)"
+        "ONNX model, graph \"\", tensor \"\", at byte 4: element type 77 is unknown (1 to 26 are known)"
     );
 }
 

@@ -30,11 +30,15 @@ pub enum ElementType {
     Float8e5m2fnuz = 20,
     Uint4 = 21,
     Int4 = 22,
+    Float4e2m1 = 23,
+    Float8e8m0 = 24,
+    Uint2 = 25,
+    Int2 = 26,
 }
 
 impl ElementType {
     /// All types.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::Float,
         Self::Uint8,
         Self::Int8,
@@ -57,6 +61,10 @@ impl ElementType {
         Self::Float8e5m2fnuz,
         Self::Uint4,
         Self::Int4,
+        Self::Float4e2m1,
+        Self::Float8e8m0,
+        Self::Uint2,
+        Self::Int2,
     ];
 
     /// The type of this number.
@@ -94,9 +102,11 @@ impl ElementType {
     pub const fn bits(self) -> usize {
         match self {
             Self::String => 0,
-            Self::Uint4 | Self::Int4 => 4,
+            Self::Uint2 | Self::Int2 => 2,
+            Self::Uint4 | Self::Int4 | Self::Float4e2m1 => 4,
             Self::Uint8 | Self::Int8 | Self::Bool => 8,
             Self::Float8e4m3fn | Self::Float8e4m3fnuz | Self::Float8e5m2 | Self::Float8e5m2fnuz => 8,
+            Self::Float8e8m0 => 8,
             Self::Uint16 | Self::Int16 | Self::Float16 | Self::Bfloat16 => 16,
             Self::Float | Self::Int32 | Self::Uint32 => 32,
             Self::Int64 | Self::Double | Self::Uint64 | Self::Complex64 => 64,
@@ -104,7 +114,7 @@ impl ElementType {
         }
     }
 
-    /// Bytes of a tensor of this shape, two elements of 4 bits to a byte; `None` if that overflows or for strings.
+    /// Bytes of a tensor of this shape, elements of 4 and 2 bits packed into bytes; `None` if that overflows or for strings.
     pub fn bytes_of_shape(self, shape: &[usize]) -> Option<usize> {
         let elements = shape.iter().try_fold(1usize, |count, &dimension| count.checked_mul(dimension))?;
         match self.bits() {

@@ -69,7 +69,7 @@ pub enum Fault {
         remedy: &'static str,
     },
     /// A number that stands for no element type.
-    #[error("element type {0} is unknown (1 to 22 are known)")]
+    #[error("element type {0} is unknown (1 to 26 are known)")]
     Element(i64),
     /// A number that stands for no kind of attribute.
     #[error("attribute type {0} is unknown (1 to 14 are known)")]

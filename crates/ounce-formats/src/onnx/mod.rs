@@ -1,7 +1,7 @@
 //! Reader and writer of ONNX models.
 //!
 //! [`Onnx`] keeps a file mapped; [`Model::parse`] reads it into plain structs whose names and data are borrowed from the map, and
-//! [`Model::encode`] writes such structs. The structs follow `onnx.proto` (versions 1.0 to 1.18), with three simplifications: the elements of a
+//! [`Model::encode`] writes such structs. The structs follow `onnx.proto` (versions 1.0 to 1.23), with three simplifications: the elements of a
 //! tensor are always little-endian bytes, whichever of nine fields held them; an attribute is an enum; and fields that only matter to
 //! tools are dropped. Functions, training graphs, sparse tensors and segments are refused by name.
 

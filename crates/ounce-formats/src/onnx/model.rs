@@ -196,7 +196,7 @@ pub struct Tensor<'a> {
 /// The elements of a tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TensorData<'a> {
-    /// Little-endian, row-major, as many bytes as type and shape need; two elements of 4 bits to a byte, the first in the lower half. Whichever of
+    /// Little-endian, row-major, as many bytes as type and shape need; elements of 4 and 2 bits packed into bytes, the first lowest. Whichever of
     /// the fields of `TensorProto` held them.
     Bytes(Cow<'a, [u8]>),
     /// Of a tensor of strings.

@@ -140,7 +140,8 @@ fn build<'a>(raw: &mut Raw<'a>, offset: usize) -> Parsed<Tensor<'a>> {
     Ok(Tensor { name, element, shape, data: TensorData::Bytes(bytes) })
 }
 
-/// Integers as the bytes of their type. Floats of 16 and 8 bits and pairs of 4-bit numbers are stored as the bits they have.
+/// Integers as the bytes of their type. Floats of up to 16 bits and packed numbers are stored as the bits
+/// they have.
 fn narrow(ints: &[i64], element: ElementType, field: &'static str) -> Result<Vec<u8>, Fault> {
     use ElementType as E;
     let (least, most, width): (i64, i64, usize) = match (field, element) {
@@ -149,9 +150,8 @@ fn narrow(ints: &[i64], element: ElementType, field: &'static str) -> Result<Vec
         ("int32_data", E::Int8) => (i8::MIN.into(), i8::MAX.into(), 1),
         ("int32_data", E::Uint16 | E::Float16 | E::Bfloat16) => (0, u16::MAX.into(), 2),
         ("int32_data", E::Bool) => (0, 1, 1),
-        ("int32_data", E::Int4) => (i8::MIN.into(), u8::MAX.into(), 1),
-        ("int32_data", E::Uint8 | E::Uint4) => (0, u8::MAX.into(), 1),
-        ("int32_data", _) if element.bits() == 8 => (0, u8::MAX.into(), 1),
+        ("int32_data", E::Int4 | E::Int2) => (i8::MIN.into(), u8::MAX.into(), 1),
+        ("int32_data", _) if (1..=8).contains(&element.bits()) => (0, u8::MAX.into(), 1),
         ("int64_data", E::Int64) => (i64::MIN, i64::MAX, 8),
         ("uint64_data", E::Uint64) => (i64::MIN, i64::MAX, 8),
         ("uint64_data", E::Uint32) => (0, u32::MAX.into(), 4),
