@@ -13,6 +13,7 @@
 
 pub mod backend;
 pub mod circuit;
+pub mod device;
 pub mod gate;
 pub mod gradient;
 mod matrix;
