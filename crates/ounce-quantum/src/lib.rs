@@ -13,10 +13,12 @@
 
 pub mod backend;
 pub mod circuit;
+pub mod counts;
 pub mod device;
 pub mod gate;
 pub mod gradient;
 mod matrix;
+pub mod measurement;
 pub mod observable;
 pub mod qoc;
 pub mod sim;
@@ -24,6 +26,7 @@ pub mod train;
 
 pub use backend::{Backend, BackendError, Differentiate, Gradients, Request};
 pub use circuit::{Angle, Circuit, CircuitError, Instruction, Operation, Symbol};
+pub use counts::{Counts, CountsError, Outcome};
 pub use gate::{Gate, Spectrum, Standard};
 pub use matrix::{C64, Matrix};
 pub use observable::{Pauli, PauliString, PauliSum};
