@@ -19,6 +19,7 @@ pub mod gate;
 pub mod gradient;
 mod matrix;
 pub mod measurement;
+pub mod noise;
 pub mod observable;
 pub mod qoc;
 pub mod sim;

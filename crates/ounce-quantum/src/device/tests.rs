@@ -126,6 +126,7 @@ proptest::proptest! {
         if let Ok(text) = String::from_utf8(bytes)
             && let Ok(device) = read(CONF, &text)
         {
+            crate::noise::NoiseModel::new(&device, Default::default()).errors();
             device.summary();
         }
     }
