@@ -1,3 +1,5 @@
 //! Simulators.
 
+mod dense;
+pub mod density;
 pub mod reference;
