@@ -1,5 +1,9 @@
 //! What runs circuits: simulators, noisy models of devices, real machines by way of files.
 
+mod noisy;
+
+pub use noisy::{Execution, NoisyBackend, NoisyOptions};
+
 use crate::circuit::Circuit;
 use crate::observable::PauliSum;
 use crate::sim::reference;

@@ -3,3 +3,4 @@
 mod dense;
 pub mod density;
 pub mod reference;
+pub mod trajectory;
