@@ -3,4 +3,5 @@
 mod dense;
 pub mod density;
 pub mod reference;
+pub mod stabilizer;
 pub mod trajectory;
