@@ -20,6 +20,7 @@ pub mod layers;
 mod linalg;
 mod matrix;
 pub mod observable;
+pub mod qasm;
 pub mod qoc;
 pub mod sim;
 pub mod train;
