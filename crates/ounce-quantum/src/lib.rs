@@ -13,6 +13,7 @@
 
 pub mod backend;
 pub mod circuit;
+pub mod draw;
 pub mod encoder;
 pub mod gate;
 pub mod gradient;

@@ -21,6 +21,7 @@ mod operands;
 mod reader;
 mod write;
 
+pub(crate) use angles::number;
 pub use error::{Problem, QasmError};
 pub use reader::{Limits, read, read_with};
 pub use write::{WriteError, write2, write3};
