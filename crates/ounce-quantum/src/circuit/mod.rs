@@ -149,6 +149,11 @@ impl Circuit {
         self.inputs - count
     }
 
+    /// A circuit with the same qubits, bits, parameters and inputs and other instructions, which must be valid in it.
+    pub(crate) fn with_instructions(&self, instructions: Vec<Instruction>) -> Self {
+        Self { instructions, parameters: self.parameters.clone(), ..*self }
+    }
+
     /// Qubits.
     pub fn qubits(&self) -> usize {
         self.qubits
@@ -177,6 +182,11 @@ impl Circuit {
     /// The instructions, to change angles; what makes one invalid must not be done.
     pub(crate) fn instructions_mut(&mut self) -> &mut [Instruction] {
         &mut self.instructions
+    }
+
+    /// Keeps some instructions.
+    pub(crate) fn retain_instructions(&mut self, keep: impl FnMut(&Instruction) -> bool) {
+        self.instructions.retain(keep);
     }
 
     /// The gates among the instructions, in order.
