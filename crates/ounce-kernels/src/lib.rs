@@ -1,4 +1,5 @@
-//! CPU capability tokens, a thread pool, weight layouts and the operations of a transformer on them.
+//! CPU capability tokens, a thread pool, weight layouts and the operations of a transformer on them; amplitudes of quantum states and the gates
+//! on them.
 //!
 //! The crate knows no model and no file. A caller makes a [`pool::ThreadPool`], turns its weights into [`Matrix`] values and calls
 //! the operations in [`ops`] from inside [`pool::ThreadPool::region`]:
@@ -23,6 +24,7 @@
 // Kernels index several arrays by the same counter; zipped iterators would hide which element meets which.
 #![allow(clippy::needless_range_loop)]
 
+pub mod amplitudes;
 mod bytes;
 mod isa;
 pub mod matrix;

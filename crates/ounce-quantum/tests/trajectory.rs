@@ -9,10 +9,12 @@ mod common;
 use common::golden;
 use ounce_quantum::backend::{Execution, NoisyBackend, NoisyOptions};
 use ounce_quantum::device::Device;
-use ounce_quantum::noise::{NoiseModel, NoiseOptions, Program, as_read};
+use ounce_quantum::noise::{NoiseModel, NoiseOptions, Program, TwirledErrors, as_read};
+use ounce_quantum::qnat::ErrorModel as _;
 use ounce_quantum::sim::{reference, trajectory};
 use ounce_quantum::{
-    Angle, Backend, Circuit, Gate, Instruction, Outcome, PauliString, PauliSum, Request, Standard, Symbol,
+    Angle, Backend, Circuit, Gate, Instruction, Operation, Outcome, PauliString, PauliSum, Request, Standard,
+    Symbol,
 };
 
 const LIMIT: u128 = 1 << 30;
@@ -203,17 +205,25 @@ fn measurements_on_the_way_are_simulated_by_trajectories() {
 }
 
 #[test]
-fn inserted_errors_average_to_the_twirled_channel() {
-    let model = NoiseModel::new(&device("ounce_line"), NoiseOptions::default());
-    let mut circuit = Circuit::new(4);
-    circuit.push::<f64>(Gate::from(Standard::X).controlled(1), &[2, 1], []).unwrap();
-    let noise = model.gate(&Gate::from(Standard::X).controlled(1), &[2, 1]).unwrap();
-    let mut random = ounce_random::Pcg32::new(1);
-    let (number, factor) = (4000, 0.4);
-    let hit = (0..number)
-        .filter(|_| model.insert(&circuit, factor, &mut random).unwrap().instructions().len() > 1)
-        .count();
-    let expected = noise.twirled(factor).error();
-    let deviation = (expected * (1.0 - expected) / f64::from(number)).sqrt();
-    assert!((hit as f64 / f64::from(number) - expected).abs() < 5.0 * deviation, "{hit} {expected}");
+fn errors_for_injection_are_those_of_the_twirled_channel() {
+    let line = device("ounce_line");
+    let model = NoiseModel::new(&line, NoiseOptions::default());
+    let errors = TwirledErrors::new(line, &model);
+    let cx = |qubits: [usize; 2]| {
+        let gate = Gate::from(Standard::X).controlled(1);
+        Operation { gate, qubits: qubits.to_vec(), angles: Vec::new() }
+    };
+    let found = errors.errors(&cx([2, 1])).unwrap();
+    let expected = model.gate(&cx([2, 1]).gate, &[2, 1]).unwrap().twirled(1.0);
+    assert_eq!(found.len(), 15);
+    for error in &found {
+        let number =
+            (1..16).find(|&number| expected.product(number).eq(error.paulis.iter().copied())).unwrap();
+        assert_eq!(error.probability, expected.probabilities()[number]);
+    }
+    let rz = Operation { gate: Standard::Rz.into(), qubits: vec![0], angles: vec![0.3.into()] };
+    assert!(errors.errors(&rz).unwrap().is_empty());
+    assert!(errors.errors(&cx([0, 3])).unwrap_err().to_string().contains("not coupled"));
+    let readout = errors.readout(0);
+    assert!((readout.scale - 0.96).abs() < 1e-12 && (readout.offset - 0.02).abs() < 1e-12);
 }

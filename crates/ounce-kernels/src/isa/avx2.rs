@@ -565,7 +565,10 @@ fn packed_tile(tile: &PackedTile<'_>, x: QuantizedView<'_>, out: &mut [f32]) {
 }
 
 fn supported() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c")
+        && is_x86_feature_detected!("popcnt")
 }
 
 super::table! {
@@ -573,4 +576,5 @@ super::table! {
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: true,
     w8a8_tile: super::avx2_w8a8::w8a8_tile, w8a8_words: Some(super::avx2_w8a8::WORDS),
     hadamard: ["avx2,fma,f16c"] Avx2(()),
+    amplitudes: ["avx2,fma,f16c,popcnt"] Avx2(()),
 }

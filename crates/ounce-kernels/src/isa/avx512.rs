@@ -227,6 +227,7 @@ fn supported() -> bool {
         && is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("fma")
         && is_x86_feature_detected!("f16c")
+        && is_x86_feature_detected!("popcnt")
 }
 
 // Compilers find better shuffles of 256 bits than of 512.
@@ -235,4 +236,5 @@ super::table! {
     supported: supported, token: Avx512(()), packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
     hadamard: ["avx2,fma,f16c"] Avx2(()),
+    amplitudes: ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,popcnt"] Avx512(()),
 }

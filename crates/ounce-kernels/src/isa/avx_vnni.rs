@@ -93,6 +93,7 @@ fn supported() -> bool {
         && is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("fma")
         && is_x86_feature_detected!("f16c")
+        && is_x86_feature_detected!("popcnt")
 }
 
 super::table! {
@@ -100,4 +101,5 @@ super::table! {
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
     hadamard: ["avx2,fma,f16c"] Avx2(()),
+    amplitudes: ["avx2,fma,f16c,popcnt"] Avx2(()),
 }

@@ -3,6 +3,7 @@
 //! [`Kernels`] values exist only for tables whose instructions this CPU has, so calling through one is safe. The list `ALL` feeds
 //! detection, tests and benches: a kernel that is not in a table cannot be called at all.
 
+mod lanes;
 mod portable;
 mod tile;
 
@@ -26,6 +27,7 @@ mod neon_dotprod;
 
 pub(crate) use tile::{Bytes, PackedTile, TILE_ROWS, W8A8Tile};
 
+use crate::amplitudes::{Steps, TermSteps, Tile as AmplitudeTile};
 use crate::matrix::ActivationScale;
 use crate::ops::{Activation, Norm};
 use crate::quantize::{QuantizedRowMut, QuantizedView, TokenView};
@@ -63,6 +65,32 @@ pub(crate) struct Table {
     dot_rows: unsafe fn(Element, &[u8], &[f32], &mut [f32]),
     gemm_tile: unsafe fn(Tile<'_>),
     attend: unsafe fn(Query<'_>),
+    amplitudes_f32: Amplitudes<f32>,
+    amplitudes_f64: Amplitudes<f64>,
+}
+
+/// The kernels of an instruction set on amplitudes of one precision, and how many go side by side.
+pub(crate) struct Amplitudes<T> {
+    pub(crate) lanes: usize,
+    pub(crate) run: RunSteps<T>,
+    pub(crate) expectations: unsafe fn(TermSteps<'_, T>, &[T], usize, usize, &mut [T]),
+    pub(crate) multiply: unsafe fn(TermSteps<'_, T>, &[T], usize, &mut [T]),
+    pub(crate) squares: unsafe fn(&[T], &mut [T]),
+}
+
+/// Runs the steps of a program on a tile.
+type RunSteps<T> = unsafe fn(Steps<'_, T>, AmplitudeTile<T>, Option<AmplitudeTile<T>>, usize, &mut [T]);
+
+impl crate::amplitudes::Kernel for f32 {
+    fn kernels(kernels: Kernels) -> &'static Amplitudes<Self> {
+        &kernels.0.amplitudes_f32
+    }
+}
+
+impl crate::amplitudes::Kernel for f64 {
+    fn kernels(kernels: Kernels) -> &'static Amplitudes<Self> {
+        &kernels.0.amplitudes_f64
+    }
 }
 
 /// Quantizes a row of activations with one scale.
@@ -250,15 +278,63 @@ macro_rules! kernel {
     };
 }
 
+/// A module with the kernels on amplitudes of one precision.
+macro_rules! amplitude_kernels {
+    ($module:ident, $real:ty, $features:tt $token:expr) => {
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+            use crate::amplitudes::{self, Steps, TermSteps, Tile};
+            use crate::isa::Amplitudes;
+
+            crate::isa::amplitude_kernel!($features $token; run = amplitudes::run, (steps: Steps<'_, $real>, ket: Tile<$real>, bra: Option<Tile<$real>>, base: usize, sums: &mut [$real]));
+            crate::isa::amplitude_kernel!($features $token; expectations = amplitudes::expectations, (terms: TermSteps<'_, $real>, state: &[$real], first: usize, end: usize, sums: &mut [$real]));
+            crate::isa::amplitude_kernel!($features $token; multiply = amplitudes::multiply, (terms: TermSteps<'_, $real>, state: &[$real], first: usize, out: &mut [$real]));
+            crate::isa::amplitude_kernel!($features $token; squares = amplitudes::squares, (state: &[$real], out: &mut [$real]));
+
+            pub(super) const KERNELS: Amplitudes<$real> = Amplitudes {
+                lanes: crate::isa::lanes_of::<$real, _>(&$token),
+                run,
+                expectations,
+                multiply,
+                squares,
+            };
+        }
+    };
+}
+
+/// As [`kernel!`] for generic functions that are themselves unsafe.
+macro_rules! amplitude_kernel {
+    ([$features:literal] $token:expr; $name:ident = $generic:path, ($($arg:ident: $ty:ty),*)) => {
+        #[target_feature(enable = $features)]
+        unsafe fn $name($($arg: $ty),*) {
+            // SAFETY: as the caller promises.
+            unsafe { $generic($token, $($arg),*) }
+        }
+    };
+    ([] $token:expr; $name:ident = $generic:path, ($($arg:ident: $ty:ty),*)) => {
+        unsafe fn $name($($arg: $ty),*) {
+            // SAFETY: as the caller promises.
+            unsafe { $generic($token, $($arg),*) }
+        }
+    };
+}
+
+/// The lanes of a token's vectors.
+const fn lanes_of<T: crate::amplitudes::Real, S: crate::amplitudes::lanes::Lanes<T>>(_token: &S) -> usize {
+    S::LANES
+}
+
 /// Fills a table: the floating-point kernels of [`crate::simd`] for a vector token, and the integer kernel that the instruction set
 /// defines itself.
 macro_rules! table {
     (
         name: $name:literal, features: $features:tt, supported: $supported:expr, token: $token:expr,
         packed_tokens: $packed_tokens:expr, packed_tile: $packed_tile:path, bit_planes: $bit_planes:expr,
-        w8a8_tile: $w8a8_tile:path, w8a8_words: $w8a8_words:expr, hadamard: $hadamard_features:tt $hadamard_token:expr $(,)?
+        w8a8_tile: $w8a8_tile:path, w8a8_words: $w8a8_words:expr, hadamard: $hadamard_features:tt $hadamard_token:expr,
+        amplitudes: $amplitude_features:tt $amplitude_token:expr $(,)?
     ) => {
-        use crate::isa::{Table, kernel};
+        use crate::isa::{Table, amplitude_kernels, kernel};
         use crate::matrix::ActivationScale;
         use crate::ops::{Activation, Norm};
         use crate::quantize::QuantizedRowMut;
@@ -281,6 +357,9 @@ macro_rules! table {
         kernel!($features $token; dot_rows = rows::dot_rows, (element: Element, rows: &[u8], x: &[f32], out: &mut [f32]));
         kernel!($features $token; gemm_tile = gemm::gemm_tile, (tile: gemm::Tile<'_>));
         kernel!($features $token; attend = attend::attend, (query: attend::Query<'_>));
+
+        amplitude_kernels!(amplitudes_f32, f32, $amplitude_features $amplitude_token);
+        amplitude_kernels!(amplitudes_f64, f64, $amplitude_features $amplitude_token);
 
         pub(super) static TABLE: Table = Table {
             name: $name,
@@ -307,7 +386,9 @@ macro_rules! table {
             dot_rows,
             gemm_tile,
             attend,
+            amplitudes_f32: amplitudes_f32::KERNELS,
+            amplitudes_f64: amplitudes_f64::KERNELS,
         };
     };
 }
-use {kernel, table};
+use {amplitude_kernel, amplitude_kernels, kernel, table};

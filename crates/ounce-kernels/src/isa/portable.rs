@@ -212,4 +212,5 @@ super::table! {
     packed_tokens: 4, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
     hadamard: [] Portable,
+    amplitudes: [] Portable,
 }

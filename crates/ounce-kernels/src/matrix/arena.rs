@@ -44,18 +44,19 @@ impl Piece {
     }
 }
 
+/// Asks for huge pages in a range of memory.
 #[cfg(target_os = "linux")]
-fn advise_huge_pages(start: *mut u8, len: usize) {
+pub(crate) fn advise_huge_pages(start: *mut u8, len: usize) {
     unsafe extern "C" {
         fn madvise(addr: *mut std::ffi::c_void, len: usize, advice: std::ffi::c_int) -> std::ffi::c_int;
     }
     const MADV_HUGEPAGE: std::ffi::c_int = 14;
-    // SAFETY: the range belongs to a live allocation, and the advice changes no contents. A refusal changes nothing.
+    // SAFETY: the advice changes no contents, whatever the range. A refusal changes nothing.
     unsafe { madvise(start.cast(), len, MADV_HUGEPAGE) };
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_huge_pages(_start: *mut u8, _len: usize) {}
+pub(crate) fn advise_huge_pages(_start: *mut u8, _len: usize) {}
 
 /// The bytes of one matrix, zero at first.
 pub(crate) struct Region {

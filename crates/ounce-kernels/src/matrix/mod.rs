@@ -7,7 +7,7 @@ mod w8a8;
 
 use std::fmt;
 
-pub(crate) use arena::Arena;
+pub(crate) use arena::{Arena, advise_huge_pages};
 pub(crate) use float::FloatMatrix;
 pub(crate) use packed::PackedMatrix;
 pub(crate) use w8a8::{TokenForm, W8A8Matrix};

@@ -2,6 +2,7 @@
 
 use std::cell::UnsafeCell;
 
+use crate::amplitudes::Line;
 use crate::ops::MAX_OUTPUTS;
 use crate::quantize::{QuantizedRows, TokenRows};
 
@@ -40,6 +41,8 @@ pub(crate) struct Buffers {
     pub(crate) panel: Vec<f32>,
     /// Further floats: attention scores and partial results, a rotated row.
     pub(crate) work: Vec<f32>,
+    /// A tile of amplitudes.
+    pub(crate) lines: Vec<Line>,
     /// Which operation `rows`, `quantized` and `tokens` were prepared for.
     pub(crate) prepared_for: u64,
 }
@@ -48,6 +51,14 @@ pub(crate) struct Buffers {
 pub(crate) fn at_least(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
+/// As [`at_least`] for cache lines.
+pub(crate) fn at_least_lines(buffer: &mut Vec<Line>, len: usize) -> &mut [Line] {
+    if buffer.len() < len {
+        buffer.resize(len, bytemuck::Zeroable::zeroed());
     }
     &mut buffer[..len]
 }

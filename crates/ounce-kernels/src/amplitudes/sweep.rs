@@ -1,0 +1,163 @@
+//! Running programs: on a batch of states, and on a large state tile by tile.
+
+use super::{Buffer, Line, Program, Real, Tile};
+use crate::pool::SharedMut;
+use crate::{Team, pool};
+
+/// Parts that the tiles of a sweep are divided into, each with sums of its own; so results do not depend on the number of threads.
+const PARTS: usize = 64;
+
+impl<T: Real> Program<T> {
+    /// Runs the program on states that are one tile: gates on `ket` and, if there is one, on `bra`; overlaps of the two (of `ket` with itself if there is no
+    /// `bra`) are added to `sums`.
+    ///
+    /// # Panics
+    /// If the lengths are not [`Program::tile_len`] and [`Program::sums`], or the tile does not begin at the lowest qubits.
+    pub fn run(&self, ket: &mut [T], bra: Option<&mut [T]>, sums: &mut [f64]) {
+        let lanes = self.layout().lane_qubits();
+        assert!(
+            self.tile().iter().enumerate().all(|(bit, &qubit)| qubit == bit + lanes),
+            "not a whole state"
+        );
+        let mut own = Buffer::<T>::zeroed(self.sums());
+        self.run_tile(ket, bra, 0, &mut own, sums);
+    }
+
+    /// Runs it on the tile whose first row is row `base` of the state. `scratch` is as long as `sums` and zero, before and after.
+    fn run_tile(
+        &self,
+        ket: &mut [T],
+        bra: Option<&mut [T]>,
+        base: usize,
+        scratch: &mut [T],
+        sums: &mut [f64],
+    ) {
+        assert!(ket.len() == self.tile_len() && bra.as_ref().is_none_or(|bra| bra.len() == ket.len()));
+        assert!(scratch.len() == self.sums() && sums.len() == self.sums());
+        let kernels = T::kernels(self.layout().kernels());
+        // SAFETY: the token exists, so this CPU has the table's instructions; the tiles have the rows that the program was made for and
+        // are borrowed exclusively, and `scratch` has a place for each sum.
+        unsafe { (kernels.run)(self.steps(), Tile::new(ket), bra.map(Tile::new), base, scratch) };
+        for (sum, own) in sums.iter_mut().zip(scratch) {
+            *sum += own.to_f64();
+            *own = T::default();
+        }
+    }
+}
+
+/// Runs a program on all tiles of a large state, on all threads: gates on `ket` and, if there is one, on `bra`. The sums that its overlaps
+/// read, in double precision.
+///
+/// # Panics
+/// Unless the states consist of a power of two of rows that the tile's qubits lie in.
+pub fn sweep<T: Real>(
+    team: &mut Team<'_>,
+    program: &Program<T>,
+    ket: &mut [T],
+    bra: Option<&mut [T]>,
+) -> Vec<f64> {
+    let (layout, row_len) = (program.layout(), program.layout().row_len());
+    let bits: Vec<usize> = program.tile().iter().map(|qubit| qubit - layout.lane_qubits()).collect();
+    let rows = ket.len() / row_len;
+    assert!(rows.is_power_of_two() && rows * row_len == ket.len() && bits.iter().all(|&bit| 1 << bit < rows));
+    assert!(bra.as_ref().is_none_or(|bra| bra.len() == ket.len()));
+    let held: usize = bits.iter().map(|bit| 1 << bit).sum();
+    let tiles = rows / program.rows();
+    let parts = tiles.min(PARTS);
+    let map = TileMap::new(&bits);
+    let (ket, bra) = (SharedMut::new(ket), bra.map(SharedMut::new));
+    let width = program.sums();
+    let mut sums = vec![0.0; parts * width];
+    let shared_sums = SharedMut::new(&mut sums);
+    team.run_with_buffers(parts, |part, buffers| {
+        let len = program.tile_len();
+        let lines = (2 * len + width).div_ceil(64 / T::BYTES) + 2;
+        let memory = pool::at_least_lines(&mut buffers.lines, lines);
+        let (tile, scratch) = bytemuck::cast_slice_mut::<Line, T>(memory).split_at_mut(2 * len);
+        let (ket_tile, bra_tile) = tile.split_at_mut(len);
+        let scratch = &mut scratch[..width];
+        scratch.fill(T::default());
+        // SAFETY: each part has its own sums and is run once.
+        let sums = unsafe { shared_sums.slice(part * width, width) };
+        for tile in part * tiles / parts..(part + 1) * tiles / parts {
+            let base = deposit(tile, (rows - 1) & !held);
+            // SAFETY: different tiles have different rows, and each is run once.
+            unsafe {
+                if map.contiguous() {
+                    let bra = bra.as_ref().map(|bra| bra.slice(base * row_len, len));
+                    program.run_tile(ket.slice(base * row_len, len), bra, base, scratch, sums);
+                    continue;
+                }
+                map.gather(&ket, base, row_len, ket_tile);
+                if let Some(bra) = &bra {
+                    map.gather(bra, base, row_len, bra_tile);
+                }
+                program.run_tile(ket_tile, bra.as_ref().map(|_| &mut *bra_tile), base, scratch, sums);
+                map.scatter(ket_tile, base, row_len, &ket);
+                if let Some(bra) = &bra {
+                    map.scatter(bra_tile, base, row_len, bra);
+                }
+            }
+        }
+    });
+    let mut total = vec![0.0; width];
+    for part in sums.chunks_exact(width.max(1)) {
+        total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+    }
+    total
+}
+
+/// The bits of `index` put where `mask` has bits.
+fn deposit(mut index: usize, mut mask: usize) -> usize {
+    let mut out = 0;
+    while mask != 0 {
+        let bit = mask & mask.wrapping_neg();
+        if index & 1 != 0 {
+            out |= bit;
+        }
+        index >>= 1;
+        mask ^= bit;
+    }
+    out
+}
+
+/// Where the rows of a tile lie in the state.
+struct TileMap {
+    /// Rows that follow one another in both.
+    run: usize,
+    /// The first row of each run, from the first row of the tile.
+    starts: Vec<usize>,
+}
+
+impl TileMap {
+    fn new(bits: &[usize]) -> Self {
+        let low = bits.iter().enumerate().take_while(|&(i, &bit)| i == bit).count();
+        let starts = (0..1usize << (bits.len() - low))
+            .map(|index| bits[low..].iter().enumerate().map(|(i, bit)| (index >> i & 1) << bit).sum());
+        Self { run: 1 << low, starts: starts.collect() }
+    }
+
+    fn contiguous(&self) -> bool {
+        self.starts.len() == 1
+    }
+
+    /// # Safety
+    /// Nobody writes the tile's rows.
+    unsafe fn gather<T: Real>(&self, state: &SharedMut<'_, T>, base: usize, row_len: usize, tile: &mut [T]) {
+        let len = self.run * row_len;
+        for (run, start) in tile.chunks_exact_mut(len).zip(&self.starts) {
+            // SAFETY: as the caller promises.
+            run.copy_from_slice(unsafe { state.slice((base | start) * row_len, len) });
+        }
+    }
+
+    /// # Safety
+    /// Nobody else uses the tile's rows.
+    unsafe fn scatter<T: Real>(&self, tile: &[T], base: usize, row_len: usize, state: &SharedMut<'_, T>) {
+        let len = self.run * row_len;
+        for (run, start) in tile.chunks_exact(len).zip(&self.starts) {
+            // SAFETY: as the caller promises.
+            unsafe { state.slice((base | start) * row_len, len) }.copy_from_slice(run);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Times of the simulators on the circuits of `benches/peers/quantum`, as one JSON object a line.
+//!
+//! `bench state QUBITS THREADS single|double [REPEATS]`, `bench gradient ...` or `bench batch ...` (of 256 samples).
+
+use std::error::Error;
+use std::time::Instant;
+
+use ounce_kernels::ThreadPool;
+use ounce_kernels::amplitudes::Real;
+use ounce_quantum::sim::{Plan, SimulatorBackend, StateVector};
+use ounce_quantum::{Angle, Circuit, Differentiate, Gate, PauliSum, Request, Standard, Symbol};
+use ounce_random::Pcg32;
+
+type Outcome = Result<serde_json::Value, Box<dyn Error>>;
+
+const LIMIT: u128 = 16 << 30;
+const DEPTH: usize = 20;
+const SAMPLES: usize = 256;
+
+/// Layers of random `u3` on every qubit and a ring of `cx` or `cz`.
+fn random_layers(qubits: usize, random: &mut Pcg32) -> Result<Circuit, Box<dyn Error>> {
+    let mut circuit = Circuit::new(qubits);
+    for layer in 0..DEPTH {
+        for qubit in 0..qubits {
+            circuit.push(
+                Standard::U3,
+                &[qubit],
+                [0; 3].map(|_| random.uniform(0.0, std::f64::consts::TAU)),
+            )?;
+        }
+        let gate = if layer % 2 == 0 { Standard::X } else { Standard::Z };
+        for qubit in 0..qubits {
+            circuit.push::<f64>(Gate::from(gate).controlled(1), &[qubit, (qubit + 1) % qubits], [])?;
+        }
+    }
+    Ok(circuit)
+}
+
+fn state<T: Real>(qubits: usize, threads: usize, repeats: usize) -> Outcome {
+    let mut random = Pcg32::new(7);
+    let circuit = random_layers(qubits, &mut random)?;
+    let mut pool = ThreadPool::new(threads);
+    let mut times = Vec::new();
+    let mut z = 0.0;
+    let mut passes = 0;
+    for _ in 0..repeats {
+        let start = Instant::now();
+        let plan = Plan::new::<T>(&circuit, pool.kernels());
+        let mut state = StateVector::<T>::zero(qubits, pool.kernels(), LIMIT)?;
+        state.run(&mut pool, &plan, &[], &[], &mut random)?;
+        times.push(start.elapsed().as_secs_f64());
+        z = state.expectation(&mut pool, &PauliSum::z_on_each(1)[0])?;
+        passes = plan.passes();
+    }
+    Ok(serde_json::json!({ "seconds": best(&times), "times": times, "passes": passes, "z0": z }))
+}
+
+/// Six layers of `ry` on every qubit and a ring of `cx`, and `rx` up to 100 parameters; the sum of all `Z`.
+fn gradient<T: Real>(qubits: usize, threads: usize, repeats: usize) -> Outcome {
+    let mut circuit = Circuit::new(qubits);
+    for _ in 0..6 {
+        for qubit in 0..qubits {
+            let angle = circuit.add_parameter("ry");
+            circuit.push(Standard::Ry, &[qubit], [angle])?;
+        }
+        for qubit in 0..qubits {
+            circuit.cx(qubit, (qubit + 1) % qubits)?;
+        }
+    }
+    for qubit in 0..qubits.min(100usize.saturating_sub(6 * qubits)) {
+        let angle = circuit.add_parameter("rx");
+        circuit.push(Standard::Rx, &[qubit], [angle])?;
+    }
+    let mut random = Pcg32::new(3);
+    let parameters: Vec<f64> =
+        circuit.parameters().iter().map(|_| random.uniform(0.0, std::f64::consts::TAU)).collect();
+    let sum = PauliSum::new(PauliSum::z_on_each(qubits).iter().flat_map(|own| own.terms().to_vec()));
+    let observables = [sum];
+    let request = Request::new(&circuit, &parameters, &[], 1, &observables)?;
+    let mut backend = SimulatorBackend::<T>::new(ThreadPool::new(threads), LIMIT);
+    let mut times = Vec::new();
+    let mut norm = 0.0;
+    for _ in 0..repeats {
+        let start = Instant::now();
+        let (_, gradients) = backend.gradients(&request, &mut |_| vec![1.0])?;
+        times.push(start.elapsed().as_secs_f64());
+        norm = gradients.parameters.iter().map(|own| own * own).sum::<f64>().sqrt();
+    }
+    Ok(
+        serde_json::json!({ "seconds": best(&times), "times": times, "norm": norm, "parameters": parameters.len() }),
+    )
+}
+
+/// An encoder of `ry`, `rz`, `rx`, `ry` on every qubit, two blocks of a ring of `rzz` and `ry`; the loss is the sum of squares of all `Z` of 256 samples.
+fn batch<T: Real>(qubits: usize, threads: usize, repeats: usize) -> Outcome {
+    let mut circuit = Circuit::new(qubits);
+    let first = circuit.add_inputs(4 * qubits);
+    for (layer, gate) in [Standard::Ry, Standard::Rz, Standard::Rx, Standard::Ry].into_iter().enumerate() {
+        for qubit in 0..qubits {
+            circuit.push(gate, &[qubit], [Angle::from(Symbol::Input(first + layer * qubits + qubit))])?;
+        }
+    }
+    for _ in 0..2 {
+        for qubit in 0..qubits {
+            let angle = circuit.add_parameter("rzz");
+            circuit.push(Standard::Rzz, &[qubit, (qubit + 1) % qubits], [angle])?;
+        }
+        for qubit in 0..qubits {
+            let angle = circuit.add_parameter("ry");
+            circuit.push(Standard::Ry, &[qubit], [angle])?;
+        }
+    }
+    let mut random = Pcg32::new(1);
+    let inputs: Vec<f64> = (0..SAMPLES * 4 * qubits).map(|_| random.uniform(0.0, 3.0)).collect();
+    let parameters: Vec<f64> = circuit.parameters().iter().map(|_| random.uniform(0.0, 6.0)).collect();
+    let observables = PauliSum::z_on_each(qubits);
+    let request = Request::new(&circuit, &parameters, &inputs, SAMPLES, &observables)?;
+    let mut backend = SimulatorBackend::<T>::new(ThreadPool::new(threads), LIMIT);
+    let mut times = Vec::new();
+    let mut loss = 0.0;
+    for _ in 0..repeats {
+        let start = Instant::now();
+        let (values, _) =
+            backend.gradients(&request, &mut |values| values.iter().map(|value| 2.0 * value).collect())?;
+        times.push(start.elapsed().as_secs_f64());
+        loss = values.iter().map(|value| value * value).sum::<f64>();
+    }
+    Ok(serde_json::json!({ "seconds": best(&times), "times": times, "loss": loss }))
+}
+
+fn best(times: &[f64]) -> f64 {
+    times.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [task, qubits, threads, precision, rest @ ..] = arguments.as_slice() else {
+        return Err("usage: bench state|gradient|batch QUBITS THREADS single|double [REPEATS]".into());
+    };
+    let (qubits, threads) = (qubits.parse()?, threads.parse()?);
+    let repeats = rest.first().map_or(Ok(5), |own| own.parse())?;
+    let run = match (task.as_str(), precision.as_str()) {
+        ("state", "single") => state::<f32>,
+        ("state", "double") => state::<f64>,
+        ("gradient", "single") => gradient::<f32>,
+        ("gradient", "double") => gradient::<f64>,
+        ("batch", "single") => batch::<f32>,
+        ("batch", "double") => batch::<f64>,
+        _ => return Err(format!("{task} {precision}: no such task").into()),
+    };
+    println!("{}", run(qubits, threads, repeats)?);
+    Ok(())
+}

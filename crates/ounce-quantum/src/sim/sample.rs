@@ -1,0 +1,128 @@
+//! Samples of measurements.
+
+use std::collections::BTreeMap;
+
+use ounce_kernels::ThreadPool;
+use ounce_kernels::amplitudes::Real;
+use ounce_random::Pcg32;
+
+use super::state::{BLOCK, Plan, StateVector};
+use crate::backend::BackendError;
+use crate::circuit::{Circuit, Instruction};
+
+/// How often each outcome was found. Bit `i` of an outcome is classical bit or qubit `i`.
+pub type Counts = BTreeMap<u64, u64>;
+
+/// The text of an outcome: bit 0 on the right.
+pub fn outcome_text(outcome: u64, bits: usize) -> String {
+    (0..bits).rev().map(|bit| if bit < 64 && outcome >> bit & 1 == 1 { '1' } else { '0' }).collect()
+}
+
+impl<T: Real> StateVector<T> {
+    /// Measures all qubits `shots` times, leaving the state as it is; the basis states found, in order.
+    pub fn sample(&self, pool: &mut ThreadPool, shots: usize, random: &mut Pcg32) -> Vec<usize> {
+        let blocks = pool.region(|team| self.block_probabilities(team));
+        let total: f64 = blocks.iter().sum();
+        let mut draws: Vec<(f64, usize)> = (0..shots).map(|shot| (random.next_f64() * total, shot)).collect();
+        draws.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let mut found = vec![0; shots];
+        let mut probabilities = vec![0.0; BLOCK.min(1 << self.qubits())];
+        let (mut next, mut below) = (0, 0.0);
+        for (block, &sum) in blocks.iter().enumerate() {
+            let last = block + 1 == blocks.len();
+            let end = next + draws[next..].partition_point(|draw| draw.0 < below + sum || last);
+            if next < end {
+                self.write_probabilities(block * BLOCK, &mut probabilities);
+                let (mut index, mut reached) = (0, below + probabilities[0]);
+                for &(draw, shot) in &draws[next..end] {
+                    while reached <= draw && index + 1 < probabilities.len() {
+                        index += 1;
+                        reached += probabilities[index];
+                    }
+                    // Rounding may lead past the last basis state that is possible.
+                    let possible = (0..=index).rev().find(|&index| probabilities[index] > 0.0);
+                    found[shot] = block * BLOCK + possible.unwrap_or(index);
+                }
+                next = end;
+            }
+            below += sum;
+        }
+        found
+    }
+}
+
+/// Runs a circuit and counts its classical bits over `shots` runs. Where no gate or reset follows a measurement of its qubit, the state is computed once.
+///
+/// # Errors
+/// If the circuit has more than 64 bits, or as [`StateVector::zero`] and [`StateVector::run`].
+pub fn counts<T: Real>(
+    pool: &mut ThreadPool,
+    circuit: &Circuit,
+    parameters: &[f64],
+    inputs: &[f64],
+    shots: usize,
+    seed: u64,
+    limit: u128,
+) -> Result<Counts, BackendError> {
+    if circuit.bits() > 64 {
+        return Err(BackendError::Failed(format!(
+            "{} classical bits, at most 64 are counted",
+            circuit.bits()
+        )));
+    }
+    let kernels = pool.kernels();
+    let mut random = Pcg32::new(seed);
+    let mut counts = Counts::new();
+    let Some(measured) = final_measurements(circuit) else {
+        let plan = Plan::new::<T>(circuit, kernels);
+        for _ in 0..shots {
+            let mut state = StateVector::<T>::zero(circuit.qubits(), kernels, limit)?;
+            let bits = state.run(pool, &plan, parameters, inputs, &mut random)?;
+            let outcome =
+                bits.iter().enumerate().fold(0, |outcome, (bit, &on)| outcome | u64::from(on) << bit);
+            *counts.entry(outcome).or_default() += 1;
+        }
+        return Ok(counts);
+    };
+    let gates = circuit.without_measurements();
+    let mut state = StateVector::<T>::zero(circuit.qubits(), kernels, limit)?;
+    state.run(pool, &Plan::new::<T>(&gates, kernels), parameters, inputs, &mut random)?;
+    for index in state.sample(pool, shots, &mut random) {
+        let outcome =
+            measured.iter().fold(0, |outcome, &(qubit, bit)| outcome | (index as u64 >> qubit & 1) << bit);
+        *counts.entry(outcome).or_default() += 1;
+    }
+    Ok(counts)
+}
+
+/// Qubits and the bits they are measured into at the end of a circuit; `None` if a measurement comes before other instructions on its qubit, a bit is written twice, or a
+/// qubit is reset.
+fn final_measurements(circuit: &Circuit) -> Option<Vec<(usize, usize)>> {
+    let mut measured: Vec<(usize, usize)> = Vec::new();
+    for instruction in circuit.instructions() {
+        let again = |qubit: usize| measured.iter().any(|own| own.0 == qubit);
+        match instruction {
+            Instruction::Gate(operation) if operation.qubits.iter().any(|&qubit| again(qubit)) => {
+                return None;
+            }
+            Instruction::Measure { qubit, bit } => {
+                if again(*qubit) || measured.iter().any(|own| own.1 == *bit) {
+                    return None;
+                }
+                measured.push((*qubit, *bit));
+            }
+            Instruction::Reset(_) => return None,
+            Instruction::Gate(_) | Instruction::Barrier(_) => {}
+        }
+    }
+    Some(measured)
+}
+
+impl Circuit {
+    /// The circuit without its measurements.
+    fn without_measurements(&self) -> Self {
+        let mut circuit = self.clone();
+        circuit.retain_instructions(|instruction| !matches!(instruction, Instruction::Measure { .. }));
+        circuit
+    }
+}
