@@ -9,12 +9,10 @@ mod common;
 use common::golden;
 use ounce_quantum::backend::{Execution, NoisyBackend, NoisyOptions};
 use ounce_quantum::device::Device;
-use ounce_quantum::noise::{NoiseModel, NoiseOptions, Program, TwirledErrors, as_read};
-use ounce_quantum::qnat::ErrorModel as _;
+use ounce_quantum::noise::{NoiseModel, NoiseOptions, Program, as_read};
 use ounce_quantum::sim::{reference, trajectory};
 use ounce_quantum::{
-    Angle, Backend, Circuit, Gate, Instruction, Operation, Outcome, PauliString, PauliSum, Request, Standard,
-    Symbol,
+    Angle, Backend, Circuit, Gate, Instruction, Outcome, PauliString, PauliSum, Request, Standard, Symbol,
 };
 
 const LIMIT: u128 = 1 << 30;
@@ -129,6 +127,19 @@ fn every_way_of_execution_estimates_the_same() {
 }
 
 #[test]
+fn bits_that_nothing_is_measured_into_do_not_count() {
+    let mut circuit = Circuit::new(4);
+    circuit.add_bits(1);
+    circuit.apply(Standard::X, &[3]).unwrap().apply(Standard::X, &[0]).unwrap();
+    for execution in [Execution::Exact, Execution::Trajectories(3), Execution::ReadoutOnly] {
+        let options = NoisyOptions { execution, ..NoisyOptions::default() };
+        let counts = NoisyBackend::new(device("ounce_line"), options).counts(&circuit, &[], &[], 20).unwrap();
+        // Qubits 0 and 3, the only ones that something happens to.
+        assert_eq!((counts.bits(), counts.shots()), (2, 20));
+    }
+}
+
+#[test]
 fn readout_alone_is_an_affine_map() {
     let string = |text| PauliString::parse(text).unwrap();
     let observables = [PauliSum::new([(0.5, string("ZIIZ")), (1.0, string("IXII"))]), string("ZZZZ").into()];
@@ -205,25 +216,16 @@ fn measurements_on_the_way_are_simulated_by_trajectories() {
 }
 
 #[test]
-fn errors_for_injection_are_those_of_the_twirled_channel() {
-    let line = device("ounce_line");
-    let model = NoiseModel::new(&line, NoiseOptions::default());
-    let errors = TwirledErrors::new(line, &model);
-    let cx = |qubits: [usize; 2]| {
-        let gate = Gate::from(Standard::X).controlled(1);
-        Operation { gate, qubits: qubits.to_vec(), angles: Vec::new() }
-    };
-    let found = errors.errors(&cx([2, 1])).unwrap();
-    let expected = model.gate(&cx([2, 1]).gate, &[2, 1]).unwrap().twirled(1.0);
-    assert_eq!(found.len(), 15);
-    for error in &found {
-        let number =
-            (1..16).find(|&number| expected.product(number).eq(error.paulis.iter().copied())).unwrap();
-        assert_eq!(error.probability, expected.probabilities()[number]);
-    }
-    let rz = Operation { gate: Standard::Rz.into(), qubits: vec![0], angles: vec![0.3.into()] };
-    assert!(errors.errors(&rz).unwrap().is_empty());
-    assert!(errors.errors(&cx([0, 3])).unwrap_err().to_string().contains("not coupled"));
-    let readout = errors.readout(0);
-    assert!((readout.scale - 0.96).abs() < 1e-12 && (readout.offset - 0.02).abs() < 1e-12);
+fn inserted_errors_average_to_the_twirled_channel() {
+    let model = NoiseModel::new(&device("ounce_line"), NoiseOptions::default());
+    let mut circuit = Circuit::new(4);
+    circuit.push::<f64>(Gate::from(Standard::X).controlled(1), &[2, 1], []).unwrap();
+    let noise = model.gate(&Gate::from(Standard::X).controlled(1), &[2, 1]).unwrap();
+    let mut random = ounce_random::Pcg32::new(1);
+    let (number, factor) = (4000, 0.4);
+    let hit =
+        (0..number).filter(|_| model.insert(&circuit, factor, &mut random).instructions().len() > 1).count();
+    let expected = noise.twirled(factor).error();
+    let deviation = (expected * (1.0 - expected) / f64::from(number)).sqrt();
+    assert!((hit as f64 / f64::from(number) - expected).abs() < 5.0 * deviation, "{hit} {expected}");
 }

@@ -1,10 +1,12 @@
 //! Hamiltonians of variational algorithms, and the lowest energies that they are measured by.
 
+mod ansatz;
 mod ground;
 mod ising;
 mod max_cut;
 mod text;
 
+pub use ansatz::variational_ansatz;
 pub use ground::{GroundError, ground_energy};
 pub use ising::transverse_ising;
 pub use max_cut::{Graph, GraphError};

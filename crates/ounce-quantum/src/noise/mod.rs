@@ -9,7 +9,7 @@ mod pauli;
 mod program;
 mod readout;
 mod relaxation;
-mod twirled;
+mod twirl;
 
 pub use channel::{Branch, Fault, GateNoise};
 pub use model::{NoiseModel, NoiseOptions, ReadoutKind};
@@ -17,4 +17,3 @@ pub use pauli::PauliChannel;
 pub use program::{Program, Step};
 pub use readout::{MAX_READ_FACTORS, ReadoutError, as_read};
 pub use relaxation::Relaxation;
-pub use twirled::TwirledErrors;

@@ -75,6 +75,13 @@ impl NoiseModel {
         Self { gates: Vec::new(), readout: vec![ReadoutError::default(); qubits] }
     }
 
+    /// Sets how a qubit is read out; qubits that the model lacks are passed over.
+    pub fn set_readout(&mut self, qubit: usize, error: ReadoutError) {
+        if let Some(own) = self.readout.get_mut(qubit) {
+            *own = error;
+        }
+    }
+
     /// Sets the error of a gate, by name, on certain qubits.
     pub fn insert_gate(&mut self, name: &str, qubits: &[usize], noise: GateNoise) {
         let at = self.gates.iter().position(|errors| errors.name == name).unwrap_or_else(|| {

@@ -5,4 +5,4 @@
 
 mod injection;
 
-pub use injection::{ErrorModel, InjectingExecutor, PauliError, Readout};
+pub use injection::InjectingExecutor;

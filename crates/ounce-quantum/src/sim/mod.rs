@@ -1,5 +1,5 @@
-//! Simulators: of state vectors, one large state or a batch of small ones, with exact gradients; of density matrices and trajectories, for noise; of stabilizer states
-//! and matrix-product states, for wide circuits.
+//! Simulators: state vectors, one large or a batch of small ones, with exact gradients; density matrices; trajectories; stabilizers; matrix-product
+//! states.
 
 mod adjoint;
 mod backend;
@@ -24,5 +24,5 @@ mod tests;
 
 pub use backend::SimulatorBackend;
 pub use initial::Initial;
-pub use sample::{Counts, counts, outcome_text};
+pub use sample::counts;
 pub use state::{MAX_QUBITS, Plan, StateVector, state_bytes};

@@ -156,6 +156,9 @@ impl Task {
         let circuit = match (self.model.ansatz.as_str(), &problem.graph) {
             ("qaoa", Some(graph)) => graph.qaoa(self.model.layers)?,
             ("qaoa", None) => return Err(mismatch("the ansatz qaoa is for cuts; take another")),
+            ("hamiltonian", _) => {
+                hamiltonian::variational_ansatz(&problem.hamiltonian, problem.qubits, self.model.layers)?
+            }
             _ => {
                 let mut circuit = Circuit::new(problem.qubits);
                 append_ansatz(&mut circuit, &self.model)?;

@@ -127,7 +127,8 @@ pub enum Head {
 pub struct ModelSpec {
     /// The encoder of the first block, by name ([`crate::encoder`]); later blocks encode by RY. None for a Hamiltonian.
     pub encoder: Option<String>,
-    /// The layers that are trained, by name ([`crate::layers`]): a template, `real-amplitudes`, `efficient-su2`, or `qaoa` for a cut.
+    /// The layers that are trained, by name ([`crate::layers`]): a template, `real-amplitudes` or `efficient-su2`; for a
+    /// Hamiltonian also `hamiltonian`, which evolves under its terms, and `qaoa` for a cut.
     pub ansatz: String,
     /// Repetitions of the ansatz in each block.
     #[serde(default = "one_layer")]

@@ -74,10 +74,23 @@ fn rotations_about_products_of_paulis_are_their_decompositions() {
 
 #[test]
 fn many_controls_are_decomposed_with_borrowed_qubits() {
-    for controls in [7, 8] {
-        check(Gate::from(Standard::Rz).controlled(controls));
+    let mut random = Pcg32::new(4);
+    for gate in [(Standard::Rz, 7), (Standard::Rz, 8), (Standard::X, 8), (Standard::H, 9)] {
+        let operation = alone(Gate::from(gate.0).controlled(gate.1));
+        let parts = decompose(std::slice::from_ref(&operation), |_| false);
+        // A state in which all controls are 1 with a high probability, and any other state.
+        let mut before: Vec<C64> =
+            (0..2usize << gate.1).map(|_| C64::new(random.normal(), random.normal())).collect();
+        let targets = operation.qubits[gate.1];
+        for index in [(2 << gate.1) - 1, (2 << gate.1) - 1 - (1 << targets)] {
+            before[index] *= 100.0;
+        }
+        let mut after = before.clone();
+        reference::apply(&mut before, &operation, &VALUES, &[]);
+        parts.iter().for_each(|own| reference::apply(&mut after, own, &VALUES, &[]));
+        let distance = before.iter().zip(&after).map(|(a, b)| (a - b).norm()).fold(0.0, f64::max);
+        assert!(distance < 1e-8, "{gate:?}: {distance}");
     }
-    check(Gate::from(Standard::X).controlled(8));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 use super::*;
 use crate::backend::{Backend, ReferenceBackend};
 use crate::circuit::Symbol;
+use crate::gate::Standard;
 use crate::gradient::shift::ShiftPlan;
+use crate::noise::{GateNoise, PauliChannel, ReadoutError};
 
 /// The slow simulator, differentiating by parameter shift.
 #[derive(Default)]
@@ -31,17 +33,13 @@ impl Differentiate for Shifting {
     }
 }
 
-/// X after every gate, with the same probability on each qubit.
-struct Flips(f64);
-
-impl ErrorModel for Flips {
-    fn errors(&self, operation: &Operation) -> Result<Vec<PauliError>, BackendError> {
-        Ok(vec![PauliError { probability: self.0, paulis: vec![Pauli::X; operation.qubits.len()] }])
-    }
-
-    fn readout(&self, _qubit: usize) -> Readout {
-        Readout::new(0.02, 0.06)
-    }
+/// X after every RY with a probability, and a readout with errors.
+fn flips(probability: f64) -> Result<NoiseModel, &'static str> {
+    let channel = PauliChannel::new(1, vec![1.0 - probability, probability, 0.0, 0.0]).ok_or("no channel")?;
+    let mut noise = NoiseModel::perfect(1);
+    noise.insert_gate("ry", &[0], GateNoise::new(1, Some(channel), Vec::new()).ok_or("no noise")?);
+    noise.set_readout(0, ReadoutError { one_given_zero: 0.02, zero_given_one: 0.06 });
+    Ok(noise)
 }
 
 fn circuit() -> Result<Circuit, crate::CircuitError> {
@@ -57,7 +55,7 @@ fn the_mean_over_many_draws_is_that_of_the_channel() -> Result<(), Box<dyn std::
     let circuit = circuit()?;
     let observables = PauliSum::z_on_each(1);
     let request = Request::new(&circuit, &[0.0], &[0.0], 1, &observables)?;
-    let mut executor = InjectingExecutor::new(Shifting::default(), Flips(0.1), 2.0, 1, 9);
+    let mut executor = InjectingExecutor::new(Shifting::default(), flips(0.1)?, 2.0, 1, 9);
     let steps = 4000;
     let mut sum = 0.0;
     for step in 0..steps {
@@ -76,7 +74,7 @@ fn forward_and_backward_of_a_step_see_the_same_errors() -> Result<(), Box<dyn st
     let observables = PauliSum::z_on_each(1);
     let inputs = [0.3, -0.8, 1.2, 0.1];
     let cotangents = [1.0, 0.5, -2.0, 0.7];
-    let mut executor = InjectingExecutor::new(Shifting::default(), Flips(0.5), 1.0, 3, 4);
+    let mut executor = InjectingExecutor::new(Shifting::default(), flips(0.5)?, 1.0, 3, 4);
     for step in 0..20 {
         executor.begin(step);
         let request = Request::new(&circuit, &[0.4], &inputs, 4, &observables)?;
@@ -97,7 +95,7 @@ fn without_errors_only_the_readout_remains() -> Result<(), Box<dyn std::error::E
     let circuit = circuit()?;
     let observables = PauliSum::z_on_each(1);
     let request = Request::new(&circuit, &[0.4], &[0.3], 1, &observables)?;
-    let mut executor = InjectingExecutor::new(Shifting::default(), Flips(0.9), 0.0, 1, 4);
+    let mut executor = InjectingExecutor::new(Shifting::default(), flips(0.9)?, 0.0, 1, 4);
     let value = executor.expectations(0, &request)?[0];
     assert!((value - (0.92 * 0.7f64.cos() + 0.04)).abs() < 1e-12);
     Ok(())
