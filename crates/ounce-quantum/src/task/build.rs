@@ -42,6 +42,9 @@ pub enum BuildError {
         /// What is wrong.
         error: TextError,
     },
+    /// There are no samples.
+    #[error(transparent)]
+    Samples(#[from] super::data::SamplesError),
     /// A file cannot be read.
     #[error("cannot read {file}: {error}")]
     File {
@@ -95,21 +98,30 @@ impl HamiltonianSpec {
 }
 
 impl Task {
+    /// Values that a sample must have.
+    pub(super) fn sample_values(&self) -> Result<usize, BuildError> {
+        Ok(self.encoder()?.inputs())
+    }
+
+    fn encoder(&self) -> Result<Encoder, BuildError> {
+        let name = self.model.encoder.as_deref().ok_or_else(|| mismatch("a classifier needs an encoder"))?;
+        Encoder::named(name).ok_or_else(|| unknown("encoder", name, encoder_names()))
+    }
+
     /// The model of a classifier of samples of `inputs` values.
     ///
     /// # Errors
     /// If a name is not known or parts do not fit each other.
     pub fn classifier(&self, inputs: usize, classes: usize) -> Result<Model, BuildError> {
         let spec = &self.model;
-        let name = spec.encoder.as_deref().ok_or_else(|| mismatch("a classifier needs an encoder"))?;
-        let encoder = Encoder::named(name).ok_or_else(|| unknown("encoder", name, encoder_names()))?;
+        let encoder = self.encoder()?;
         let mut layers = Vec::new();
         if let Some(activation) = spec.dense {
             layers.push(Layer::Linear(Linear { inputs, outputs: encoder.inputs() }));
             layers.push(Layer::Activation(activation));
         } else if inputs != encoder.inputs() {
             return Err(mismatch(format!(
-                "encoder {name} takes {} values, a sample has {inputs}",
+                "the encoder takes {} values, a sample has {inputs}",
                 encoder.inputs()
             )));
         }

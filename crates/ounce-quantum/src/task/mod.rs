@@ -1,6 +1,7 @@
 //! The tasks of the papers: data prepared as there.
 
 mod build;
+pub mod data;
 pub mod pictures;
 mod prepare;
 mod spec;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::build::{BuildError, Problem};
+use super::data;
 use super::spec::Task;
 use crate::hamiltonian::ground_energy;
 use crate::model::Model;
@@ -35,6 +36,13 @@ impl Task {
                 let model = self.variational(&problem)?;
                 let samples = Samples::nothing();
                 Ok(Prepared { model, samples, validation: None, test: None, problem: Some(problem) })
+            }
+            (Some(spec), None) => {
+                let data::Splits { train, validation, test } =
+                    data::load(spec, folder, self.sample_values()?)?;
+                let model = self.classifier(train.width(), spec.classes.len())?;
+                let validation = Some(validation).filter(|samples| !samples.is_empty());
+                Ok(Prepared { model, samples: train, validation, test: Some(test), problem: None })
             }
             _ => Err(BuildError::Mismatch("a task has either [data] or [hamiltonian]".into())),
         }
