@@ -102,14 +102,13 @@ impl Group {
     pub fn measured(&self, circuit: &Circuit, way: BasisChange) -> Result<Circuit, CircuitError> {
         let turned = self.turned(circuit, way)?;
         let own = self.basis.factors().len();
-        let mut measured = turned.with_instructions(Vec::new());
+        let mut measured = turned.clone();
         measured.add_bits(own);
-        for instruction in turned.instructions() {
-            measured.push_instruction(match *instruction {
-                Instruction::Measure { qubit, bit } => Instruction::Measure { qubit, bit: bit + own },
-                ref other => other.clone(),
-            })?;
-        }
+        let moved = turned.instructions().iter().map(|instruction| match *instruction {
+            Instruction::Measure { qubit, bit } => Instruction::Measure { qubit, bit: bit + own },
+            ref other => other.clone(),
+        });
+        measured.set_instructions(moved.collect());
         for (bit, qubit) in self.qubits().enumerate() {
             measured.push_instruction(Instruction::Measure { qubit, bit })?;
         }
@@ -153,7 +152,9 @@ impl Circuit {
             kept.push(instruction.clone());
         }
         kept.reverse();
-        self.with_instructions(kept)
+        let mut circuit = self.clone();
+        circuit.set_instructions(kept);
+        circuit
     }
 }
 

@@ -127,6 +127,19 @@ fn every_way_of_execution_estimates_the_same() {
 }
 
 #[test]
+fn bits_that_nothing_is_measured_into_do_not_count() {
+    let mut circuit = Circuit::new(4);
+    circuit.add_bits(1);
+    circuit.apply(Standard::X, &[3]).unwrap().apply(Standard::X, &[0]).unwrap();
+    for execution in [Execution::Exact, Execution::Trajectories(3), Execution::ReadoutOnly] {
+        let options = NoisyOptions { execution, ..NoisyOptions::default() };
+        let counts = NoisyBackend::new(device("ounce_line"), options).counts(&circuit, &[], &[], 20).unwrap();
+        // Qubits 0 and 3, the only ones that something happens to.
+        assert_eq!((counts.bits(), counts.shots()), (2, 20));
+    }
+}
+
+#[test]
 fn readout_alone_is_an_affine_map() {
     let string = |text| PauliString::parse(text).unwrap();
     let observables = [PauliSum::new([(0.5, string("ZIIZ")), (1.0, string("IXII"))]), string("ZZZZ").into()];
@@ -210,9 +223,8 @@ fn inserted_errors_average_to_the_twirled_channel() {
     let noise = model.gate(&Gate::from(Standard::X).controlled(1), &[2, 1]).unwrap();
     let mut random = ounce_random::Pcg32::new(1);
     let (number, factor) = (4000, 0.4);
-    let hit = (0..number)
-        .filter(|_| model.insert(&circuit, factor, &mut random).unwrap().instructions().len() > 1)
-        .count();
+    let hit =
+        (0..number).filter(|_| model.insert(&circuit, factor, &mut random).instructions().len() > 1).count();
     let expected = noise.twirled(factor).error();
     let deviation = (expected * (1.0 - expected) / f64::from(number)).sqrt();
     assert!((hit as f64 / f64::from(number) - expected).abs() < 5.0 * deviation, "{hit} {expected}");

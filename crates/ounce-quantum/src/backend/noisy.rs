@@ -107,16 +107,11 @@ impl NoisyBackend {
                 trajectory::counts(&program, shots, group, stream, memory)
             }
             Execution::Exact => {
-                let measured = program.final_measurements().ok_or_else(|| BackendError::Unsupported {
+                let (measured, bits) = program.outcomes().ok_or_else(|| BackendError::Unsupported {
                     backend: "the exact simulation of noise",
                     instruction: "a measurement before the end".into(),
                     remedy: "simulate by trajectories",
                 })?;
-                let measured = match measured {
-                    [] => (0..program.qubits().len()).map(|qubit| (qubit, qubit)).collect(),
-                    _ => measured.to_vec(),
-                };
-                let bits = if program.bits() == 0 { program.qubits().len() } else { program.bits() };
                 let state = DensityMatrix::run(&program, memory)?;
                 Ok(draw_counts(&state.probabilities(), &program, &measured, bits, shots, stream))
             }

@@ -149,11 +149,6 @@ impl Circuit {
         self.inputs - count
     }
 
-    /// A circuit with the same qubits, bits, parameters and inputs and other instructions, which must be valid in it.
-    pub(crate) fn with_instructions(&self, instructions: Vec<Instruction>) -> Self {
-        Self { instructions, parameters: self.parameters.clone(), ..*self }
-    }
-
     /// Qubits.
     pub fn qubits(&self) -> usize {
         self.qubits

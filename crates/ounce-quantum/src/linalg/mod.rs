@@ -1,14 +1,16 @@
-//! Factorizations of small complex matrices, for the synthesis of circuits.
+//! Factorizations of small complex matrices, for the synthesis of circuits and for matrix-product states.
 //!
 //! All are built on Jacobi rotations: slow beyond some hundred rows, accurate to rounding, indifferent to repeated eigenvalues.
 
 mod cosine_sine;
 mod hermitian;
+mod rectangle;
 mod svd;
 mod unitary;
 
 pub(crate) use cosine_sine::{CosineSine, cosine_sine};
 pub(crate) use hermitian::hermitian_eigen;
+pub(crate) use rectangle::{Rectangle, qr, svd};
 pub(crate) use unitary::unitary_eigen;
 
 use crate::matrix::{C64, Matrix};

@@ -117,4 +117,14 @@ impl<'a> Program<'a> {
     pub fn final_measurements(&self) -> Option<&[(usize, usize)]> {
         self.measured.as_deref()
     }
+
+    /// What is measured at the end, and the bits of an outcome: what the circuit measures, or all of [`Program::qubits`] in order if it measures nothing; `None` if it
+    /// measures before its end.
+    pub fn outcomes(&self) -> Option<(Vec<(usize, usize)>, usize)> {
+        let qubits = self.qubits.len();
+        Some(match self.final_measurements()? {
+            [] => ((0..qubits).map(|qubit| (qubit, qubit)).collect(), qubits),
+            measured => (measured.to_vec(), self.bits),
+        })
+    }
 }

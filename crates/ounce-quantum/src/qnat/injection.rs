@@ -38,14 +38,12 @@ impl<D: Differentiate> InjectingExecutor<D> {
     }
 
     /// The circuit with errors, as drawn for a group of samples in this step: equal for the forward and the backward pass.
-    fn injected(&self, layer: usize, group: usize, circuit: &Circuit) -> Result<Circuit, BackendError> {
+    fn injected(&self, layer: usize, group: usize, circuit: &Circuit) -> Circuit {
         let factor = self.factor * self.schedule.factor(self.step as usize, self.steps);
         let stream = (layer as u64) << 32 | group as u64;
         let mut random =
             Pcg32::with_stream(self.seed.wrapping_add(self.step.wrapping_mul(0x9e37_79b9_7f4a_7c15)), stream);
-        self.noise
-            .insert(circuit, factor, &mut random)
-            .map_err(|error| BackendError::Failed(error.to_string()))
+        self.noise.insert(circuit, factor, &mut random)
     }
 
     /// Runs `run` on each group of samples, with the group's circuit.
@@ -60,7 +58,7 @@ impl<D: Differentiate> InjectingExecutor<D> {
         let width = request.circuit.inputs();
         for group in 0..groups {
             let range = request.samples * group / groups..request.samples * (group + 1) / groups;
-            let circuit = self.injected(layer, group, request.circuit)?;
+            let circuit = self.injected(layer, group, request.circuit);
             let inputs = &request.inputs[range.start * width..range.end * width];
             let part = Request {
                 circuit: &circuit,

@@ -93,14 +93,8 @@ pub fn counts(
     (seed, sample): (u64, usize),
     limit: u128,
 ) -> Result<Counts, BackendError> {
-    let measured = program.final_measurements().map(|measured| match measured {
-        [] => (0..program.qubits().len()).map(|qubit| (qubit, qubit)).collect(),
-        _ => measured.to_vec(),
-    });
-    let bits = match measured {
-        Some(_) if program.bits() == 0 => program.qubits().len(),
-        _ => program.bits(),
-    };
+    let measured = program.outcomes();
+    let bits = measured.as_ref().map_or(program.bits(), |&(_, bits)| bits);
     let group = if measured.is_some() { per_trajectory.max(1) } else { 1 };
     let mut counts = Counts::new(bits);
     for trajectory in 0..shots.div_ceil(group) {
@@ -109,7 +103,7 @@ pub fn counts(
         let own = group.min(shots - trajectory * group);
         match &measured {
             None => counts.add(run.bits, own),
-            Some(measured) => {
+            Some((measured, _)) => {
                 let cumulative = cumulative(run.state.iter().map(C64::norm_sqr));
                 for _ in 0..own {
                     let index = draw(&cumulative, &mut random);

@@ -1,7 +1,6 @@
 //! Matrix-product states: wide, shallow circuits on 50 qubits and more (Schollwoeck, "The density-matrix renormalization group in the age of matrix product states", 2011).
 
 mod state;
-mod svd;
 
 pub use state::Mps;
 

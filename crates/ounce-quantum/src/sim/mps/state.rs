@@ -3,9 +3,9 @@
 use ounce_random::Pcg32;
 
 use super::Truncation;
-use super::svd::{Rectangle, qr, svd};
 use crate::counts::Outcome;
 use crate::gate::Standard;
+use crate::linalg::{Rectangle, qr, svd};
 use crate::matrix::{C64, Matrix};
 use crate::observable::{Pauli, PauliString};
 

@@ -99,10 +99,7 @@ pub fn counts(
     let unmeasured = circuit.without_final_measurements();
     let (state, _) = run(&unmeasured, parameters, inputs, &mut random)?;
     let (measured, bits) = match measured[..] {
-        [] => (
-            (0..circuit.qubits()).map(|qubit| (qubit, qubit)).collect(),
-            circuit.qubits().max(circuit.bits()),
-        ),
+        [] => ((0..circuit.qubits()).map(|qubit| (qubit, qubit)).collect(), circuit.qubits()),
         _ => (measured, circuit.bits()),
     };
     let qubits: Vec<usize> = measured.iter().map(|&(qubit, _)| qubit).collect();

@@ -1,20 +1,21 @@
-//! Singular values by one-sided Jacobi rotations.
+//! Matrices that are not square, and their singular values by one-sided Jacobi rotations.
 //!
 //! Own code, since the crates that decompose complex matrices bring a whole library of linear algebra each, while what is needed here is one small routine
-//! that is accurate for the small singular values, by which bonds are cut, and always converges (Demmel and Veselic, 1992).
+//! that is accurate for the small singular values, by which the bonds of matrix-product states are cut, and always converges (Demmel and Veselic, 1992).
 
+use super::{Rotation, SWEEPS};
 use crate::matrix::C64;
 
 /// A matrix of `rows` times `columns` entries, row by row.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Rectangle {
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    pub(super) entries: Vec<C64>,
+pub(crate) struct Rectangle {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) entries: Vec<C64>,
 }
 
 impl Rectangle {
-    pub(super) fn adjoint(&self) -> Self {
+    pub(crate) fn adjoint(&self) -> Self {
         let mut entries = Vec::with_capacity(self.entries.len());
         for column in 0..self.columns {
             entries.extend((0..self.rows).map(|row| self.entries[row * self.columns + column].conj()));
@@ -23,7 +24,7 @@ impl Rectangle {
     }
 
     /// The product.
-    pub(super) fn times(&self, other: &Self) -> Self {
+    pub(crate) fn times(&self, other: &Self) -> Self {
         let mut entries = vec![C64::default(); self.rows * other.columns];
         for (row, sums) in entries.chunks_exact_mut(other.columns).enumerate() {
             for (k, factors) in other.entries.chunks_exact(other.columns).enumerate() {
@@ -36,7 +37,7 @@ impl Rectangle {
 }
 
 /// The decomposition `Q R` with orthonormal columns of `Q`, by modified Gram-Schmidt done twice; columns that depend on earlier ones add none to `Q`.
-pub(super) fn qr(matrix: &Rectangle) -> (Rectangle, Rectangle) {
+pub(crate) fn qr(matrix: &Rectangle) -> (Rectangle, Rectangle) {
     let mut basis: Vec<Vec<C64>> = Vec::new();
     let mut coefficients: Vec<Vec<C64>> = Vec::new();
     for mut column in column_vectors(matrix) {
@@ -68,20 +69,17 @@ pub(super) fn qr(matrix: &Rectangle) -> (Rectangle, Rectangle) {
 }
 
 /// The decomposition `U S V^+` with singular values in descending order, without those that are 0 but for rounding.
-pub(super) struct Svd {
+pub(crate) struct Svd {
     /// `rows` times rank.
-    pub(super) u: Rectangle,
+    pub(crate) u: Rectangle,
     /// Rank.
-    pub(super) s: Vec<f64>,
+    pub(crate) s: Vec<f64>,
     /// Rank times `columns`.
-    pub(super) vh: Rectangle,
+    pub(crate) vh: Rectangle,
 }
 
-/// Sweeps over all pairs of columns at most; about 10 are needed.
-const SWEEPS: usize = 60;
-
 /// Decomposes a matrix.
-pub(super) fn svd(matrix: &Rectangle) -> Svd {
+pub(crate) fn svd(matrix: &Rectangle) -> Svd {
     if matrix.rows < matrix.columns {
         let Svd { u, s, vh } = svd(&matrix.adjoint());
         return Svd { u: vh.adjoint(), s, vh: u.adjoint() };
@@ -138,15 +136,11 @@ fn rotate(work: &mut [Vec<C64>], v: &mut [Vec<C64>], (p, q): (usize, usize), sca
     if size <= 1e-14 * (a * b).sqrt() || a.min(b) <= 1e-32 * scale {
         return false;
     }
-    let phase = inner / size;
-    let zeta = (b - a) / (2.0 * size);
-    let tangent = zeta.signum() / (zeta.abs() + zeta.hypot(1.0));
-    let cos = 1.0 / tangent.hypot(1.0);
-    let sin = cos * tangent;
+    let Rotation { cos, sin, phase } = Rotation::new(a, b, inner);
     for vectors in [work, v] {
         let (left, right) = vectors.split_at_mut(q);
         for (x, y) in left[p].iter_mut().zip(&mut right[0]) {
-            let (first, second) = (*x, *y * phase.conj());
+            let (first, second) = (*x, *y * phase);
             *x = first * cos - second * sin;
             *y = first * sin + second * cos;
         }
