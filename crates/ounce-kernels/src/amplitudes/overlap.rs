@@ -2,7 +2,7 @@
 
 use super::Real;
 use super::lanes::Lanes;
-use super::run::{Tile, odd, submasks};
+use super::run::{Tile, odd, partner, submasks};
 use super::step::{Kind, Step, Steps};
 
 /// Adds the sums of one step to `sums`.
@@ -71,41 +71,48 @@ unsafe fn pauli<T: Real, S: Lanes<T>, const IMAGINARY: bool, const PERMUTED: boo
     outer: usize,
 ) -> S::V {
     let by = s.permutation(&steps.permutations[step.permutations]);
-    let part = |(br, bi): (S::V, S::V), (kr, ki): (S::V, S::V), sum: S::V| {
-        let (kr, ki) = if PERMUTED { (s.permute(kr, by), s.permute(ki, by)) } else { (kr, ki) };
-        if IMAGINARY {
-            s.neg_mul_add(bi, kr, s.mul_add(br, ki, sum))
-        } else {
-            s.mul_add(bi, ki, s.mul_add(br, kr, sum))
-        }
-    };
     let mut sums = [s.splat(T::default()); 2];
     // The sign of a row comes from the row that it is paired with.
     let constant = outer ^ odd((step.value ^ x) & z);
     let (free_z, flip) = (z & step.free, odd(x & z));
-    let mut visit = |row: usize, of: usize| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let row_of_bra = row | step.value;
-            sums[of] = part(bra.load(s, row_of_bra), ket.load(s, row_of_bra ^ x), sums[of]);
-            if x != 0 {
-                let of = of ^ flip;
-                sums[of] = part(bra.load(s, row_of_bra ^ x), ket.load(s, row_of_bra), sums[of]);
+    // Rows of both parities of the lowest bit that counts, so that the sum to add to is known.
+    let first = free_z & free_z.wrapping_neg();
+    let last = if first == 0 { 0 } else { 1 };
+    for row in submasks(step.free & !first) {
+        let of = constant ^ odd(row & free_z);
+        for half in 0..=last {
+            let row = row | step.value | if half == 1 { first } else { 0 };
+            let (own, other) = if of == half { (0, 1) } else { (1, 0) };
+            // SAFETY: as the caller promises.
+            unsafe {
+                let (b, k) = (bra.load(s, row), ket.load(s, row ^ x));
+                let k = partner::<T, S, PERMUTED>(s, k, by);
+                sums[own] = part::<T, S, IMAGINARY>(s, b, k, sums[own]);
+                if x != 0 {
+                    let (b, k) = (bra.load(s, row ^ x), ket.load(s, row));
+                    let k = partner::<T, S, PERMUTED>(s, k, by);
+                    let of = if flip == 0 { own } else { other };
+                    sums[of] = part::<T, S, IMAGINARY>(s, b, k, sums[of]);
+                }
             }
-        }
-    };
-    if free_z == 0 {
-        submasks(step.free).for_each(|row| visit(row, constant));
-    } else {
-        // Rows of one parity after those of the other, in pairs of runs, so that the sum to add to is known.
-        let first = free_z & free_z.wrapping_neg();
-        for row in submasks(step.free & !first) {
-            let of = constant ^ odd(row & free_z);
-            visit(row, of);
-            visit(row | first, of ^ 1);
         }
     }
     s.sub(sums[0], sums[1])
+}
+
+/// Adds the real or, if `IMAGINARY`, imaginary part of `conj(b) k`.
+#[inline(always)]
+fn part<T: Real, S: Lanes<T>, const IMAGINARY: bool>(
+    s: S,
+    (br, bi): (S::V, S::V),
+    (kr, ki): (S::V, S::V),
+    sum: S::V,
+) -> S::V {
+    if IMAGINARY {
+        s.neg_mul_add(bi, kr, s.mul_add(br, ki, sum))
+    } else {
+        s.mul_add(bi, ki, s.mul_add(br, kr, sum))
+    }
 }
 
 /// # Safety
@@ -123,12 +130,20 @@ unsafe fn matrix<T: Real, S: Lanes<T>, const ROWS: usize, const PATTERNS: usize>
     unsafe {
         let zero = s.splat(T::default());
         let mut sums = [[[(zero, zero); PATTERNS]; ROWS]; ROWS];
-        let offsets: [usize; ROWS] = std::array::from_fn(|r| steps.offsets[step.offsets + r]);
-        let by: [S::P; PATTERNS] =
-            std::array::from_fn(|p| s.permutation(&steps.permutations[step.permutations + p]));
+        let mut offsets = [0; ROWS];
+        for r in 0..ROWS {
+            offsets[r] = steps.offsets[step.offsets + r];
+        }
+        let mut by = [s.permutation(&steps.permutations[0]); PATTERNS];
+        for p in 0..PATTERNS {
+            by[p] = s.permutation(&steps.permutations[step.permutations + p]);
+        }
         for row in submasks(step.free) {
             let row = row | step.value;
-            let b: [(S::V, S::V); ROWS] = std::array::from_fn(|r| bra.load(s, row | offsets[r]));
+            let mut b = [(zero, zero); ROWS];
+            for r in 0..ROWS {
+                b[r] = bra.load(s, row | offsets[r]);
+            }
             for c in 0..ROWS {
                 let (re, im) = ket.load(s, row | offsets[c]);
                 for p in 0..PATTERNS {
