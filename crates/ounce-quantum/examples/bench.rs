@@ -3,6 +3,7 @@
 //! `bench state QUBITS THREADS single|double [REPEATS]`, `bench gradient ...` or `bench batch ...` (of 256 samples).
 
 use std::error::Error;
+use std::f64::consts::TAU;
 use std::time::Instant;
 
 use ounce_kernels::ThreadPool;
@@ -17,16 +18,19 @@ const LIMIT: u128 = 16 << 30;
 const DEPTH: usize = 20;
 const SAMPLES: usize = 256;
 
-/// Layers of random `u3` on every qubit and a ring of `cx` or `cz`.
-fn random_layers(qubits: usize, random: &mut Pcg32) -> Result<Circuit, Box<dyn Error>> {
+/// Numbers from 0 to `largest` in an order without pattern, the same as in `benches/peers/common/quantum_peers.py`.
+fn angles(count: usize, largest: f64) -> Vec<f64> {
+    (1..=count).map(|index| largest * (index as f64 * 0.618_033_988_749_894_9).fract()).collect()
+}
+
+/// Layers of `u3` on every qubit and a ring of `cx` or `cz`.
+fn layers(qubits: usize) -> Result<Circuit, Box<dyn Error>> {
     let mut circuit = Circuit::new(qubits);
+    let angles = angles(3 * DEPTH * qubits, TAU);
     for layer in 0..DEPTH {
         for qubit in 0..qubits {
-            circuit.push(
-                Standard::U3,
-                &[qubit],
-                [0; 3].map(|_| random.uniform(0.0, std::f64::consts::TAU)),
-            )?;
+            let at = 3 * (layer * qubits + qubit);
+            circuit.push(Standard::U3, &[qubit], angles[at..at + 3].iter().copied())?;
         }
         let gate = if layer % 2 == 0 { Standard::X } else { Standard::Z };
         for qubit in 0..qubits {
@@ -38,7 +42,7 @@ fn random_layers(qubits: usize, random: &mut Pcg32) -> Result<Circuit, Box<dyn E
 
 fn state<T: Real>(qubits: usize, threads: usize, repeats: usize) -> Outcome {
     let mut random = Pcg32::new(7);
-    let circuit = random_layers(qubits, &mut random)?;
+    let circuit = layers(qubits)?;
     let mut pool = ThreadPool::new(threads);
     let (mut z, mut passes) = (0.0, 0);
     let (seconds, cpu) = timed(repeats, || {
@@ -49,7 +53,7 @@ fn state<T: Real>(qubits: usize, threads: usize, repeats: usize) -> Outcome {
         passes = plan.passes();
         Ok(())
     })?;
-    Ok(serde_json::json!({ "seconds": seconds, "cpu": cpu, "passes": passes, "z0": z }))
+    Ok(serde_json::json!({ "seconds": seconds, "cpu": cpu, "passes": passes, "value": z }))
 }
 
 /// Six layers of `ry` on every qubit and a ring of `cx`, and `rx` up to 100 parameters; the sum of all `Z`.
@@ -68,9 +72,7 @@ fn gradient<T: Real>(qubits: usize, threads: usize, repeats: usize) -> Outcome {
         let angle = circuit.add_parameter("rx");
         circuit.push(Standard::Rx, &[qubit], [angle])?;
     }
-    let mut random = Pcg32::new(3);
-    let parameters: Vec<f64> =
-        circuit.parameters().iter().map(|_| random.uniform(0.0, std::f64::consts::TAU)).collect();
+    let parameters = angles(circuit.parameters().len(), TAU);
     let sum = PauliSum::new(PauliSum::z_on_each(qubits).iter().flat_map(|own| own.terms().to_vec()));
     let observables = [sum];
     let request = Request::new(&circuit, &parameters, &[], 1, &observables)?;
@@ -81,7 +83,7 @@ fn gradient<T: Real>(qubits: usize, threads: usize, repeats: usize) -> Outcome {
         norm = gradients.parameters.iter().map(|own| own * own).sum::<f64>().sqrt();
         Ok(())
     })?;
-    Ok(serde_json::json!({ "seconds": seconds, "cpu": cpu, "norm": norm, "parameters": parameters.len() }))
+    Ok(serde_json::json!({ "seconds": seconds, "cpu": cpu, "value": norm, "parameters": parameters.len() }))
 }
 
 /// An encoder of `ry`, `rz`, `rx`, `ry` on every qubit, two blocks of a ring of `rzz` and `ry`; the loss is the sum of squares of all `Z` of 256 samples.
@@ -103,9 +105,8 @@ fn batch<T: Real>(qubits: usize, threads: usize, repeats: usize) -> Outcome {
             circuit.push(Standard::Ry, &[qubit], [angle])?;
         }
     }
-    let mut random = Pcg32::new(1);
-    let inputs: Vec<f64> = (0..SAMPLES * 4 * qubits).map(|_| random.uniform(0.0, 3.0)).collect();
-    let parameters: Vec<f64> = circuit.parameters().iter().map(|_| random.uniform(0.0, 6.0)).collect();
+    let inputs = angles(SAMPLES * 4 * qubits, 3.0);
+    let parameters = angles(circuit.parameters().len(), 6.0);
     let observables = PauliSum::z_on_each(qubits);
     let request = Request::new(&circuit, &parameters, &inputs, SAMPLES, &observables)?;
     let mut backend = SimulatorBackend::<T>::new(ThreadPool::new(threads), LIMIT);
@@ -116,7 +117,7 @@ fn batch<T: Real>(qubits: usize, threads: usize, repeats: usize) -> Outcome {
         loss = values.iter().map(|value| value * value).sum::<f64>();
         Ok(())
     })?;
-    Ok(serde_json::json!({ "seconds": seconds, "cpu": cpu, "loss": loss }))
+    Ok(serde_json::json!({ "seconds": seconds, "cpu": cpu, "value": loss }))
 }
 
 /// Seconds that the threads of this process have run, where the system tells.
@@ -130,7 +131,10 @@ fn cpu_seconds() -> f64 {
 }
 
 /// Runs `work` some times; the least wall and processor seconds of one.
-fn timed(repeats: usize, mut work: impl FnMut() -> Result<(), Box<dyn Error>>) -> Result<(f64, f64), Box<dyn Error>> {
+fn timed(
+    repeats: usize,
+    mut work: impl FnMut() -> Result<(), Box<dyn Error>>,
+) -> Result<(f64, f64), Box<dyn Error>> {
     let mut least = (f64::INFINITY, f64::INFINITY);
     for _ in 0..repeats {
         let (start, cpu) = (Instant::now(), cpu_seconds());
