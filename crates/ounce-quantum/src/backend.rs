@@ -1,5 +1,13 @@
 //! What runs circuits: simulators, noisy models of devices, real machines by way of files.
 
+mod files;
+mod noisy;
+
+pub use files::{CircuitWriter, FileBackend, MAX_COUNTS_BYTES, Waiting};
+pub use noisy::{Execution, NoisyBackend, NoisyOptions};
+
+use std::path::PathBuf;
+
 use crate::circuit::Circuit;
 use crate::observable::PauliSum;
 use crate::sim::reference;
@@ -96,6 +104,17 @@ pub enum BackendError {
         instruction: String,
         /// What to do.
         remedy: &'static str,
+    },
+    /// Circuits were written for a machine, and their counts are not there yet.
+    #[error(
+        "{missing} circuits wait to be run; run those that {} lists, put the counts where it says, and start this again",
+        folder.join("manifest.json").display()
+    )]
+    Waiting {
+        /// The folder.
+        folder: PathBuf,
+        /// Circuits without counts.
+        missing: usize,
     },
     /// Files or a machine failed.
     #[error("{0}")]

@@ -13,16 +13,31 @@
 
 pub mod backend;
 pub mod circuit;
+pub mod counts;
+pub mod device;
+pub mod draw;
+pub mod encoder;
 pub mod gate;
 pub mod gradient;
+pub mod hamiltonian;
+pub mod layers;
+mod linalg;
 mod matrix;
+pub mod measurement;
+pub mod model;
+pub mod noise;
 pub mod observable;
+pub mod qasm;
+pub mod qnat;
 pub mod qoc;
 pub mod sim;
+pub mod task;
 pub mod train;
+pub mod transpile;
 
 pub use backend::{Backend, BackendError, Differentiate, Gradients, Request};
 pub use circuit::{Angle, Circuit, CircuitError, Instruction, Operation, Symbol};
+pub use counts::{Counts, CountsError, Outcome};
 pub use gate::{Gate, Spectrum, Standard};
 pub use matrix::{C64, Matrix};
 pub use observable::{Pauli, PauliString, PauliSum};

@@ -48,6 +48,11 @@ impl Matrix {
         self.entries[row * self.dim + column]
     }
 
+    /// The entry in `row` and `column`, to change it.
+    pub(crate) fn at_mut(&mut self, row: usize, column: usize) -> &mut C64 {
+        &mut self.entries[row * self.dim + column]
+    }
+
     /// The conjugate transpose.
     pub fn adjoint(&self) -> Self {
         Self::from_fn(self.dim, |row, column| self.at(column, row).conj())

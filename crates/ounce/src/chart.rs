@@ -22,44 +22,105 @@ pub(crate) struct Line {
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// Lines over a linear horizontal and a logarithmic vertical axis.
+/// How values stand on the vertical axis.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// Equal distances are equal factors. Values that are not positive are drawn at the lower edge.
+    Logarithmic,
+    /// Equal distances are equal differences.
+    Linear,
+}
+
+/// Lines over a linear horizontal axis.
 pub(crate) struct Chart<'a> {
     pub(crate) title: &'a str,
     pub(crate) horizontal: &'a str,
     pub(crate) vertical: &'a str,
+    pub(crate) scale: Scale,
     pub(crate) lines: Vec<Line>,
 }
 
+/// The vertical axis: what it reaches, on its own scale.
+struct Axis {
+    scale: Scale,
+    low: f64,
+    high: f64,
+}
+
+impl Axis {
+    /// The axis that holds these values.
+    fn holding(scale: Scale, values: impl Iterator<Item = f64> + Clone) -> Self {
+        let finite = values.filter(|value| value.is_finite() && (scale == Scale::Linear || *value > 0.0));
+        let low = finite.clone().fold(f64::INFINITY, f64::min).min(1e30);
+        match scale {
+            Scale::Logarithmic => {
+                let high = finite.fold(0.0, f64::max).max(low);
+                let low = low.log10().floor();
+                Self { scale, low, high: high.log10().ceil().max(low + 1.0) }
+            }
+            Scale::Linear => {
+                let low = if low < 1e30 { low.clamp(-1e30, 1e30) } else { 0.0 };
+                let high = finite.fold(f64::NEG_INFINITY, f64::max).clamp(low, 1e30);
+                let step = linear_step((high - low) / TICKS);
+                Self {
+                    scale,
+                    low: (low / step).floor() * step,
+                    high: ((high / step).ceil() * step).max(low + step),
+                }
+            }
+        }
+    }
+
+    /// Where a value stands, from 0 at the lower to 1 at the upper edge.
+    fn place(&self, value: f64) -> f64 {
+        let value = match self.scale {
+            Scale::Logarithmic => value.clamp(1e-30, 1e30).log10(),
+            Scale::Linear => value,
+        };
+        (value.clamp(self.low, self.high) - self.low) / (self.high - self.low)
+    }
+
+    /// Values with a line across, and what stands beside it.
+    fn ticks(&self) -> Vec<(f64, String)> {
+        match self.scale {
+            Scale::Logarithmic => (self.low as i32..=self.high as i32)
+                .map(|decade| {
+                    let plain = (0..=6).contains(&decade);
+                    let label = if plain { 10f64.powi(decade).to_string() } else { format!("1e{decade}") };
+                    (10f64.powi(decade), label)
+                })
+                .collect(),
+            Scale::Linear => {
+                let step = linear_step((self.high - self.low) / TICKS);
+                let digits = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
+                let count = ((self.high - self.low) / step).round().min(4.0 * TICKS) as u32;
+                (0..=count)
+                    .map(|tick| self.low + f64::from(tick) * step)
+                    .map(|at| (at, format!("{at:.digits$}")))
+                    .collect()
+            }
+        }
+    }
+}
+
 impl Chart<'_> {
-    /// The drawing. Values that are not positive are drawn at the lower edge, those that are no numbers not at all.
+    /// The drawing. What is no number is not drawn.
     pub(crate) fn svg(&self) -> String {
         let points = || self.lines.iter().flat_map(|line| &line.points).copied();
-        let positive = || points().map(|(_, y)| y).filter(|y| *y > 0.0 && y.is_finite());
-        let low = positive().fold(f64::INFINITY, f64::min).min(1e30);
-        let high = positive().fold(0.0, f64::max).max(low);
-        let low = low.log10().floor();
-        let high = high.log10().ceil().max(low + 1.0);
+        let axis = Axis::holding(self.scale, points().map(|(_, y)| y));
         let places = || points().map(|(x, _)| x).filter(|x| x.is_finite());
         let first = places().reduce(f64::min).unwrap_or(0.0);
         let last = places().fold(first + 1.0, f64::max);
         let x = |value: f64| LEFT + (WIDTH - LEFT - RIGHT) * (value - first) / (last - first);
-        let y = |value: f64| {
-            let place = (value.clamp(1e-30, 1e30).log10().clamp(low, high) - low) / (high - low);
-            HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * place
-        };
+        let y = |value: f64| HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * axis.place(value);
         let mut out = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"13\">\n\
              <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
              <text x=\"{LEFT}\" y=\"22\" font-size=\"15\">{}</text>\n",
             escape(self.title)
         );
-        for decade in low as i32..=high as i32 {
-            let at = y(10f64.powi(decade));
-            let label = if (0..=6).contains(&decade) {
-                10f64.powi(decade).to_string()
-            } else {
-                format!("1e{decade}")
-            };
+        for (value, label) in axis.ticks() {
+            let at = y(value);
             let _ = writeln!(
                 out,
                 "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
@@ -111,7 +172,13 @@ impl Chart<'_> {
 
 /// The least of 1, 2, 5, 10, 20, ... that is not below `step`.
 fn round_step(step: f64) -> f64 {
-    let decade = 10f64.powf(step.max(1.0).log10().floor());
+    linear_step(step.max(1.0))
+}
+
+/// The least of ..., 0.1, 0.2, 0.5, 1, 2, 5, ... that is not below `step`, 1e-9 at least.
+fn linear_step(step: f64) -> f64 {
+    let step = step.max(1e-9);
+    let decade = 10f64.powf(step.log10().floor());
     [1.0, 2.0, 5.0, 10.0].map(|digit| digit * decade).into_iter().find(|round| *round >= step).unwrap_or(step)
 }
 
@@ -129,12 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn linear_axes_hold_their_values_between_round_numbers() {
+        let axis = Axis::holding(Scale::Linear, [0.123, 0.97].into_iter());
+        assert!(
+            (axis.low - 0.1).abs() < 1e-12 && (axis.high - 1.0).abs() < 1e-12,
+            "{} {}",
+            axis.low,
+            axis.high
+        );
+        let labels: Vec<String> = axis.ticks().into_iter().map(|(_, label)| label).collect();
+        assert_eq!(labels, ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0"]);
+        assert!((axis.place(0.55) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
     fn odd_values_make_no_broken_drawing() {
         for points in [vec![], vec![(0.0, 0.0)], vec![(1.0, f64::NAN), (2.0, f64::INFINITY), (3.0, 1e-9)]] {
-            let lines = vec![Line { name: "a < b".into(), color: "#000", points }];
-            let svg = Chart { title: "t & t", horizontal: "x", vertical: "y", lines }.svg();
-            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
-            assert!(svg.contains("a &lt; b") && svg.contains("t &amp; t"));
+            for scale in [Scale::Logarithmic, Scale::Linear] {
+                let lines = vec![Line { name: "a < b".into(), color: "#000", points: points.clone() }];
+                let svg = Chart { title: "t & t", horizontal: "x", vertical: "y", scale, lines }.svg();
+                assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+                assert!(svg.contains("a &lt; b") && svg.contains("t &amp; t"));
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The command line, and the arguments that several commands share.
 
-use crate::commands::{bench, chat, inspect, perplexity, pull, quantize, serve, streameval};
+use crate::commands::{bench, chat, inspect, perplexity, pull, quantize, quantum, serve, streameval};
 use crate::failure::{Failure, Result};
 use crate::output::note;
 use clap::builder::RangedU64ValueParser;
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Streameval(streameval::Arguments),
     /// Measure prefill and decode speed
     Bench(bench::Arguments),
+    /// Quantum circuits: run, draw and train them, with the noise of devices
+    Quantum(Box<quantum::Arguments>),
 }
 
 /// How many threads compute.

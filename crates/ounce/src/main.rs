@@ -16,6 +16,7 @@ mod load;
 mod measure;
 mod output;
 mod quantize;
+mod quantum;
 mod resolve;
 mod stream;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Streameval(arguments) => commands::streameval::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Quantum(arguments) => commands::quantum::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! Cached keys and values of one layer, which may roll: the oldest positions but the first few can be forgotten at a cost that does
 //! not depend on how many are held.
 
+use super::pages::Pages;
 use crate::simd::Element;
 use crate::{ActivationScale, Kernels, Team};
 use std::ops::Range;
@@ -49,10 +50,10 @@ pub struct KvLayer {
 
 #[derive(Debug)]
 enum Store {
-    F32(Vec<f32>),
-    F16(Vec<u16>),
+    F32(Pages<f32>),
+    F16(Pages<u16>),
     /// Rows of quants, and what they are multiplied with: `[rows]`.
-    Q8(Vec<i8>, Vec<f32>),
+    Q8(Pages<i8>, Pages<f32>),
 }
 
 /// Consecutive rows of a store.
@@ -66,13 +67,11 @@ pub(crate) struct Rows<'a> {
 
 impl Store {
     fn new(rows: usize, width: usize, ty: KvType) -> Option<Self> {
-        use bytemuck::allocation::try_zeroed_vec;
-        // Zeroed memory is committed by the system when it is first written.
         let len = rows.checked_mul(width)?;
         match ty {
-            KvType::F32 => try_zeroed_vec(len).ok().map(Store::F32),
-            KvType::F16 => try_zeroed_vec(len).ok().map(Store::F16),
-            KvType::Q8 => Some(Store::Q8(try_zeroed_vec(len).ok()?, try_zeroed_vec(rows).ok()?)),
+            KvType::F32 => Pages::zeroed(len).map(Store::F32),
+            KvType::F16 => Pages::zeroed(len).map(Store::F16),
+            KvType::Q8 => Some(Store::Q8(Pages::zeroed(len)?, Pages::zeroed(rows)?)),
         }
     }
 
@@ -86,9 +85,9 @@ impl Store {
 
     fn bytes(&self) -> &[u8] {
         match self {
-            Store::F32(data) => bytemuck::cast_slice(data),
-            Store::F16(data) => bytemuck::cast_slice(data),
-            Store::Q8(quants, _) => bytemuck::cast_slice(quants),
+            Store::F32(data) => bytemuck::cast_slice(&data[..]),
+            Store::F16(data) => bytemuck::cast_slice(&data[..]),
+            Store::Q8(quants, _) => bytemuck::cast_slice(&quants[..]),
         }
     }
 

@@ -5,8 +5,10 @@
 
 mod attention;
 mod elementwise;
+mod gemm;
 mod gram;
 mod kv;
+mod pages;
 mod project;
 mod project_float;
 mod rope;
@@ -14,6 +16,7 @@ mod rotate;
 
 pub use attention::{Attention, Run, attention};
 pub use elementwise::{add, norm, norm_add, norm_in_place, softmax};
+pub use gemm::{Gemm, PANEL, gemm};
 pub use gram::{gram, gram_strided, mirror, quadratic_forms};
 pub use kv::{KvLayer, KvType, OutOfMemory};
 pub use project::{Input, MAX_OUTPUTS, Output, project, project_gated};

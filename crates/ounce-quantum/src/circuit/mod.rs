@@ -149,6 +149,11 @@ impl Circuit {
         self.inputs - count
     }
 
+    /// A circuit with the same qubits, bits, parameters and inputs and other instructions, which must be valid in it.
+    pub(crate) fn with_instructions(&self, instructions: Vec<Instruction>) -> Self {
+        Self { instructions, parameters: self.parameters.clone(), ..*self }
+    }
+
     /// Qubits.
     pub fn qubits(&self) -> usize {
         self.qubits
@@ -244,6 +249,17 @@ impl Circuit {
         }
         self.instructions.push(instruction);
         Ok(self)
+    }
+
+    /// Adds gates that are known to fit, so that what derives circuits from valid ones need not handle errors.
+    pub(crate) fn extend_valid(&mut self, instructions: impl IntoIterator<Item = Instruction>) {
+        self.instructions.extend(instructions);
+    }
+
+    /// A circuit with the same parameters, inputs and bits, without instructions, on `qubits` qubits.
+    pub(crate) fn emptied(&self, qubits: usize) -> Self {
+        let parameters = self.parameters.clone();
+        Self { qubits, bits: self.bits, parameters, inputs: self.inputs, instructions: Vec::new() }
     }
 
     /// Adds the instructions of another circuit, on `qubits[i]` what that has on qubit `i`. Its parameters and inputs are added after those of

@@ -6,10 +6,12 @@
 mod names;
 mod spectrum;
 mod standard;
+mod wide;
 
 pub use names::{Name, by_name, names};
 pub use spectrum::{Shift, Spectrum};
 pub use standard::Standard;
+pub use wide::{by_name_on, multicnot, multirz, multixcnot, qft};
 
 use std::sync::Arc;
 

@@ -123,6 +123,7 @@ static NAMES: &[Name] = &[
     name("fredkin", G::Swap, 1),
     name("ccx", G::X, 2),
     name("toffoli", G::X, 2),
+    name("ccnot", G::X, 2),
     name("ccz", G::Z, 2),
     name("c3x", G::X, 3),
     name("mcx", G::X, 3),

@@ -21,7 +21,7 @@ pub enum Standard {
     Z,
     /// Hadamard.
     H,
-    /// TorchQuantum's `sh`: a square root of Hadamard.
+    /// TorchQuantum's `sh`, there called the square root of Hadamard: RY(pi/4), two of which make of 0 and 1 what Hadamard does up to a sign.
     SqrtH,
     /// `diag(1, i)`.
     S,
@@ -183,7 +183,7 @@ static ROWS: &[Row] = &[
     row(G::Y, 1, &[], Itself, |_| dense(&[ZERO, -I, I, ZERO])),
     diagonal(row(G::Z, 1, &[], Itself, |_| phases(&[ONE, -ONE]))),
     row(G::H, 1, &[], Itself, |_| dense(&[ONE, ONE, ONE, -ONE]).scaled(re(FRAC_1_SQRT_2))),
-    row(G::SqrtH, 1, &[], Inverse::Matrix, |_| sqrt_h()),
+    row(G::SqrtH, 1, &[], Inverse::Matrix, |_| u3(PI / 4.0, 0.0, 0.0)),
     diagonal(row(G::S, 1, &[], By(G::Sdg), |_| phases(&[ONE, I]))),
     diagonal(row(G::Sdg, 1, &[], By(G::S), |_| phases(&[ONE, -I]))),
     diagonal(row(G::T, 1, &[], By(G::Tdg), |_| phases(&[ONE, cis(PI / 4.0)]))),
@@ -230,7 +230,7 @@ static ROWS: &[Row] = &[
         middle(plus, minus, minus, plus, ONE, ONE)
     }),
     row(G::ISwap, 2, &[], Inverse::Matrix, |_| middle(ZERO, I, I, ZERO, ONE, ONE)),
-    row(G::Dcx, 2, &[], Inverse::Matrix, |_| permutation(&[0, 2, 3, 1])),
+    row(G::Dcx, 2, &[], Inverse::Matrix, |_| permutation(&[0, 3, 1, 2])),
     row(G::Ecr, 2, &[], Itself, |_| {
         dense(&[ZERO, ZERO, ONE, I, ZERO, ZERO, I, ONE, ONE, -I, ZERO, ZERO, -I, ONE, ZERO, ZERO])
             .scaled(re(FRAC_1_SQRT_2))
@@ -327,15 +327,6 @@ fn u3(theta: f64, phi: f64, lambda: f64) -> Matrix {
 
 fn sx() -> Matrix {
     dense(&[C64::new(0.5, 0.5), C64::new(0.5, -0.5), C64::new(0.5, -0.5), C64::new(0.5, 0.5)])
-}
-
-/// `((1+i) 1 + (1-i) H)/2`: of the eigenvalues 1 and -1 it makes 1 and i.
-fn sqrt_h() -> Matrix {
-    let h = G::H.matrix(&[]);
-    Matrix::from_fn(2, |row, column| {
-        let identity = if row == column { C64::new(0.5, 0.5) } else { ZERO };
-        identity + C64::new(0.5, -0.5) * h.at(row, column)
-    })
 }
 
 /// A matrix on two qubits that mixes 01 and 10 only.

@@ -1,7 +1,5 @@
 //! Samples of measurements.
 
-use std::collections::BTreeMap;
-
 use ounce_kernels::ThreadPool;
 use ounce_kernels::amplitudes::Real;
 use ounce_random::Pcg32;
@@ -9,14 +7,7 @@ use ounce_random::Pcg32;
 use super::state::{BLOCK, Plan, StateVector};
 use crate::backend::BackendError;
 use crate::circuit::{Circuit, Instruction};
-
-/// How often each outcome was found. Bit `i` of an outcome is classical bit or qubit `i`.
-pub type Counts = BTreeMap<u64, u64>;
-
-/// The text of an outcome: bit 0 on the right.
-pub fn outcome_text(outcome: u64, bits: usize) -> String {
-    (0..bits).rev().map(|bit| if bit < 64 && outcome >> bit & 1 == 1 { '1' } else { '0' }).collect()
-}
+use crate::counts::{Counts, Outcome};
 
 impl<T: Real> StateVector<T> {
     /// Measures all qubits `shots` times, leaving the state as it is; the basis states found, in order.
@@ -54,7 +45,7 @@ impl<T: Real> StateVector<T> {
 /// Runs a circuit and counts its classical bits over `shots` runs. Where no gate or reset follows a measurement of its qubit, the state is computed once.
 ///
 /// # Errors
-/// If the circuit has more than 64 bits, or as [`StateVector::zero`] and [`StateVector::run`].
+/// As [`StateVector::zero`] and [`StateVector::run`].
 pub fn counts<T: Real>(
     pool: &mut ThreadPool,
     circuit: &Circuit,
@@ -64,23 +55,17 @@ pub fn counts<T: Real>(
     seed: u64,
     limit: u128,
 ) -> Result<Counts, BackendError> {
-    if circuit.bits() > 64 {
-        return Err(BackendError::Failed(format!(
-            "{} classical bits, at most 64 are counted",
-            circuit.bits()
-        )));
-    }
     let kernels = pool.kernels();
     let mut random = Pcg32::new(seed);
-    let mut counts = Counts::new();
+    let mut counts = Counts::new(circuit.bits());
     let Some(measured) = final_measurements(circuit) else {
         let plan = Plan::new::<T>(circuit, kernels);
         for _ in 0..shots {
             let mut state = StateVector::<T>::zero(circuit.qubits(), kernels, limit)?;
             let bits = state.run(pool, &plan, parameters, inputs, &mut random)?;
-            let outcome =
-                bits.iter().enumerate().fold(0, |outcome, (bit, &on)| outcome | u64::from(on) << bit);
-            *counts.entry(outcome).or_default() += 1;
+            let mut outcome = Outcome::new(circuit.bits());
+            bits.iter().enumerate().for_each(|(bit, &on)| outcome.set(bit, on));
+            counts.add(outcome, 1);
         }
         return Ok(counts);
     };
@@ -88,9 +73,9 @@ pub fn counts<T: Real>(
     let mut state = StateVector::<T>::zero(circuit.qubits(), kernels, limit)?;
     state.run(pool, &Plan::new::<T>(&gates, kernels), parameters, inputs, &mut random)?;
     for index in state.sample(pool, shots, &mut random) {
-        let outcome =
-            measured.iter().fold(0, |outcome, &(qubit, bit)| outcome | (index as u64 >> qubit & 1) << bit);
-        *counts.entry(outcome).or_default() += 1;
+        let mut outcome = Outcome::new(circuit.bits());
+        measured.iter().for_each(|&(qubit, bit)| outcome.set(bit, index >> qubit & 1 == 1));
+        counts.add(outcome, 1);
     }
     Ok(counts)
 }

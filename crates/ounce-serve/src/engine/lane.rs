@@ -104,7 +104,8 @@ impl Lane {
         let every_row = job.needs_every_row();
         let Some(place) = self.place(&job.prompt, stream, every_row) else { return };
         let Place { slot, mut kept, share } = place;
-        if self.batch.stream(slot) != stream {
+        // A text that nothing is kept of gives its memory back, so that a slot holds what its text needs, not what the longest needed.
+        if self.batch.stream(slot) != stream || (kept == 0 && self.batch.position(slot) > 0) {
             if let Err(error) = self.batch.restart(slot, stream) {
                 return refuse(&job, JobError::Internal(error.to_string()));
             }

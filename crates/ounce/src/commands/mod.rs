@@ -6,5 +6,6 @@ pub(crate) mod inspect;
 pub(crate) mod perplexity;
 pub(crate) mod pull;
 pub(crate) mod quantize;
+pub(crate) mod quantum;
 pub(crate) mod serve;
 pub(crate) mod streameval;

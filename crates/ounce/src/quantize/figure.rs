@@ -1,6 +1,6 @@
 //! The errors of layers as a figure.
 
-use crate::chart::{Chart, Line};
+use crate::chart::{Chart, Line, Scale};
 use ounce_llm::compress::{CompressReport, LinearReport};
 
 /// An SVG drawing of the mean relative error of the outputs of every layer, rounded to nearest and as stored, on a logarithmic scale. Without
@@ -24,5 +24,12 @@ pub(crate) fn svg(title: &str, report: &CompressReport) -> String {
     } else {
         vec![line("weights, rounded to nearest", "#b5522b", &|map| Some(map.weight_error_before))]
     };
-    Chart { title, horizontal: "layer", vertical: "mean relative squared error", lines }.svg()
+    Chart {
+        title,
+        horizontal: "layer",
+        vertical: "mean relative squared error",
+        scale: Scale::Logarithmic,
+        lines,
+    }
+    .svg()
 }

@@ -1,7 +1,7 @@
 //! What was measured along a text: a table, a file of rows, a figure.
 
 use super::measure::{Measured, Reading};
-use crate::chart::{Chart, Line};
+use crate::chart::{Chart, Line, Scale};
 use crate::output;
 use std::fmt::Write as _;
 
@@ -69,5 +69,5 @@ pub(crate) fn figure(title: &str, all: &[Measured]) -> String {
             points: measured.rows.iter().map(|row| (row.tokens as f64, row.perplexity)).collect(),
         })
         .collect();
-    Chart { title, horizontal: "tokens read", vertical: "perplexity", lines }.svg()
+    Chart { title, horizontal: "tokens read", vertical: "perplexity", scale: Scale::Logarithmic, lines }.svg()
 }

@@ -1,0 +1,367 @@
+//! Convolution, its transpose and its gradient by the kernel, as products of matrices or, depthwise, tap by tap.
+
+use ounce_kernels::Team;
+use ounce_kernels::ops::{Gemm, PANEL, gemm};
+
+use crate::ops::ConvShape;
+use crate::tensor::{Element, Slice};
+
+/// Longest sums of one product of matrices: a panel of 16 columns stays in the second-level cache.
+const DEPTH: usize = 2048;
+
+/// Fills every channel of a convolution's result with its bias, or with zero.
+pub(crate) fn fill_bias(shape: &ConvShape, bias: Option<&[f32]>, y: &mut [f32]) {
+    fill_channels(shape.batch, shape.outputs, bias, y);
+}
+
+/// Fills every channel of an image with its bias, or with zero.
+pub(crate) fn fill_channels(batch: usize, channels: usize, bias: Option<&[f32]>, out: &mut [f32]) {
+    let Some(bias) = bias else { return out.fill(0.0) };
+    let len = out.len().checked_div(batch * channels).unwrap_or(0);
+    for (plane, bias) in out.chunks_exact_mut(len.max(1)).zip(bias.iter().cycle()) {
+        plane.fill(*bias);
+    }
+}
+
+/// Elements as floats: themselves, or converted into `scratch`.
+#[allow(clippy::panic)]
+pub(crate) fn as_floats<'a>(elements: Slice<'a>, scratch: &'a mut [f32]) -> &'a [f32] {
+    match elements {
+        Slice::F32(elements) => elements,
+        Slice::I8(elements) => {
+            let scratch = &mut scratch[..elements.len()];
+            scratch.iter_mut().zip(elements).for_each(|(out, x)| *out = f32::from(*x));
+            scratch
+        }
+        other => panic!("a kernel of floats or bytes, which the shape rule promised, is {other:?}"),
+    }
+}
+
+/// For the places of a panel's columns, where one tap reads an image of `[height, width]`: an offset, or `usize::MAX` in the padding.
+fn reads(shape: &ConvShape, first: usize, width: usize, tap: usize) -> [usize; PANEL] {
+    let (a, b) = (tap / shape.kernel[1], tap % shape.kernel[1]);
+    let mut offsets = [usize::MAX; PANEL];
+    for (column, offset) in offsets.iter_mut().enumerate().take(width) {
+        let (i, j) = ((first + column) / shape.places[1], (first + column) % shape.places[1]);
+        let row = shape.window.place(0, i, a, shape.image[0]);
+        let place = shape.window.place(1, j, b, shape.image[1]);
+        if let (Some(row), Some(place)) = (row, place) {
+            *offset = row * shape.image[1] + place;
+        }
+    }
+    offsets
+}
+
+/// As [`reads`], of the transposed convolution: for places of the image, which place of the result read it with this tap.
+fn readers(shape: &ConvShape, first: usize, width: usize, tap: usize) -> [usize; PANEL] {
+    let (a, b) = (tap / shape.kernel[1], tap % shape.kernel[1]);
+    let mut offsets = [usize::MAX; PANEL];
+    for (column, offset) in offsets.iter_mut().enumerate().take(width) {
+        let (row, place) = ((first + column) / shape.image[1], (first + column) % shape.image[1]);
+        let i = shape.window.reader(0, row, a, shape.places[0]);
+        let j = shape.window.reader(1, place, b, shape.places[1]);
+        if let (Some(i), Some(j)) = (i, j) {
+            *offset = i * shape.places[1] + j;
+        }
+    }
+    offsets
+}
+
+/// Writes rows `channel * taps + tap` of a panel for the channels and taps of `depth`, from planes of `len` elements.
+pub(crate) fn gather<T: Element>(
+    planes: &[T],
+    len: usize,
+    taps: usize,
+    depth: std::ops::Range<usize>,
+    zero: f32,
+    panel: &mut [f32],
+    offsets: impl Fn(usize) -> [usize; PANEL],
+) {
+    for tap in 0..taps {
+        let offsets = offsets(tap);
+        let contiguous = offsets.iter().enumerate().all(|(i, offset)| *offset == offsets[0].wrapping_add(i));
+        let first = depth.start.saturating_sub(tap).div_ceil(taps);
+        for channel in first.. {
+            let row = channel * taps + tap;
+            if row >= depth.end {
+                break;
+            }
+            let plane = &planes[channel * len..][..len];
+            let out = &mut panel[(row - depth.start) * PANEL..][..PANEL];
+            if contiguous && let Some(from) = plane.get(offsets[0]..offsets[0].wrapping_add(PANEL)) {
+                out.iter_mut().zip(from).for_each(|(out, x)| *out = x.real() - zero);
+            } else {
+                for (out, offset) in out.iter_mut().zip(offsets) {
+                    *out = plane.get(offset).map_or(0.0, |x| x.real() - zero);
+                }
+            }
+        }
+    }
+}
+
+/// `y += x * w`.
+pub(crate) fn forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f32], y: &mut [f32]) {
+    if shape.is_depthwise() {
+        return depthwise_forward(team, shape, x, w, y);
+    }
+    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
+    let (cg, og) = (shape.group_channels(), shape.group_outputs());
+    let depth = cg * taps;
+    for (block, y) in y.chunks_exact_mut((og * places).max(1)).enumerate() {
+        let group = block % shape.groups;
+        let planes = &x[block * cg * image..][..cg * image];
+        let w = &w[group * og * depth..][..og * depth];
+        for start in (0..depth).step_by(DEPTH) {
+            let part = start..depth.min(start + DEPTH);
+            let product = Gemm {
+                rows: &w[start..],
+                row_stride: depth,
+                m: og,
+                depth: part.len(),
+                n: places,
+                out: y,
+                out_stride: places,
+                accumulate: true,
+            };
+            gemm(team, product, |first, width, panel| {
+                gather(planes, image, taps, part.clone(), 0.0, panel, |tap| reads(shape, first, width, tap));
+            });
+        }
+    }
+}
+
+/// As [`forward`] of bytes with zero point `zero`, one panel product per part of the depth, none accumulated: `sums [parts, og, places]`.
+/// `part` is at most 512, so that every sum of products of bytes is exact in a float.
+pub(crate) fn forward_exact(
+    team: &mut Team<'_>,
+    shape: &ConvShape,
+    planes: &[i8],
+    zero: f32,
+    w: &[f32],
+    sums: &mut [f32],
+    part: usize,
+) {
+    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
+    let (cg, og) = (shape.group_channels(), shape.group_outputs());
+    let depth = cg * taps;
+    for (start, sums) in (0..depth).step_by(part).zip(sums.chunks_exact_mut((og * places).max(1))) {
+        let range = start..depth.min(start + part);
+        let product = Gemm {
+            rows: &w[start..],
+            row_stride: depth,
+            m: og,
+            depth: range.len(),
+            n: places,
+            out: sums,
+            out_stride: places,
+            accumulate: false,
+        };
+        gemm(team, product, |first, width, panel| {
+            gather(planes, image, taps, range.clone(), zero, panel, |tap| reads(shape, first, width, tap));
+        });
+    }
+}
+
+/// The gradient by the image: `out += transpose(w) * g`.
+pub(crate) fn transposed(
+    team: &mut Team<'_>,
+    shape: &ConvShape,
+    g: &[f32],
+    w: Slice<'_>,
+    scratch: &mut [f32],
+    out: &mut [f32],
+) {
+    if shape.is_depthwise() {
+        let w = as_floats(w, scratch);
+        return depthwise_transposed(team, shape, g, w, out);
+    }
+    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
+    let (cg, og) = (shape.group_channels(), shape.group_outputs());
+    let depth = og * taps;
+    let wt = &mut scratch[..shape.outputs * cg * taps];
+    crate::tensor::with_elements!(w, w => {
+        for (i, w) in w.iter().enumerate() {
+            let (o, c, tap) = (i / (cg * taps), i / taps % cg, i % taps);
+            wt[((o / og * cg + c) * og + o % og) * taps + tap] = w.real();
+        }
+    });
+    for (block, out) in out.chunks_exact_mut((cg * image).max(1)).enumerate() {
+        let group = block % shape.groups;
+        let planes = &g[block * og * places..][..og * places];
+        let wt = &wt[group * cg * depth..][..cg * depth];
+        for start in (0..depth).step_by(DEPTH) {
+            let part = start..depth.min(start + DEPTH);
+            let product = Gemm {
+                rows: &wt[start..],
+                row_stride: depth,
+                m: cg,
+                depth: part.len(),
+                n: image,
+                out,
+                out_stride: image,
+                accumulate: true,
+            };
+            gemm(team, product, |first, width, panel| {
+                gather(planes, places, taps, part.clone(), 0.0, panel, |tap| {
+                    readers(shape, first, width, tap)
+                });
+            });
+        }
+    }
+}
+
+/// The gradient by the kernel.
+pub(crate) fn weight_gradient<T: Element>(
+    team: &mut Team<'_>,
+    shape: &ConvShape,
+    x: &[T],
+    zero: f32,
+    g: &[f32],
+    out: &mut [f32],
+) {
+    if shape.is_depthwise() {
+        return depthwise_weight_gradient(team, shape, x, zero, g, out);
+    }
+    out.fill(0.0);
+    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
+    let (cg, og) = (shape.group_channels(), shape.group_outputs());
+    for block in 0..shape.batch * shape.groups {
+        let out = &mut out[block % shape.groups * og * cg * taps..][..og * cg * taps];
+        let planes = &x[block * cg * image..][..cg * image];
+        let g = &g[block * og * places..][..og * places];
+        for start in (0..places).step_by(DEPTH) {
+            let part = start..places.min(start + DEPTH);
+            let product = Gemm {
+                rows: &g[start..],
+                row_stride: places,
+                m: og,
+                depth: part.len(),
+                n: cg * taps,
+                out,
+                out_stride: cg * taps,
+                accumulate: true,
+            };
+            gemm(team, product, |first, width, panel| {
+                for column in 0..width {
+                    let (channel, tap) = ((first + column) / taps, (first + column) % taps);
+                    let plane = &planes[channel * image..][..image];
+                    let (a, b) = (tap / shape.kernel[1], tap % shape.kernel[1]);
+                    for (row, place) in part.clone().enumerate() {
+                        let i = shape.window.place(0, place / shape.places[1], a, shape.image[0]);
+                        let j = shape.window.place(1, place % shape.places[1], b, shape.image[1]);
+                        panel[row * PANEL + column] = match (i, j) {
+                            (Some(i), Some(j)) => plane[i * shape.image[1] + j].real() - zero,
+                            _ => 0.0,
+                        };
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// For one tap in one row of places: the columns `begin..end` that read inside the image, and what the first of them reads.
+fn span(shape: &ConvShape, tap: usize) -> (usize, usize, usize) {
+    let stride = shape.window.stride[1];
+    let (offset, before) = (tap * shape.window.dilation[1], shape.window.before[1]);
+    let begin = before.saturating_sub(offset).div_ceil(stride);
+    let Some(reach) = (shape.image[1] + before).checked_sub(offset + 1) else { return (0, 0, 0) };
+    let end = shape.places[1].min(reach / stride + 1);
+    if begin >= end { (0, 0, 0) } else { (begin, end, begin * stride + offset - before) }
+}
+
+/// Calls `visit(tap, places, image)` for every run of places in a row that one tap reads: the offset and length of the run of places, and
+/// the offset of its first element in the image.
+fn for_each_run(shape: &ConvShape, mut visit: impl FnMut(usize, usize, usize, usize)) {
+    for i in 0..shape.places[0] {
+        for a in 0..shape.kernel[0] {
+            let Some(row) = shape.window.place(0, i, a, shape.image[0]) else { continue };
+            for b in 0..shape.kernel[1] {
+                let (begin, end, from) = span(shape, b);
+                if begin < end {
+                    let tap = a * shape.kernel[1] + b;
+                    visit(tap, i * shape.places[1] + begin, end - begin, row * shape.image[1] + from);
+                }
+            }
+        }
+    }
+}
+
+/// Elements `0..len` of a row, `stride` apart, starting at `from`.
+#[inline(always)]
+fn strided<T>(plane: &[T], from: usize, stride: usize, len: usize) -> impl Iterator<Item = &T> {
+    plane[from..].iter().step_by(stride).take(len)
+}
+
+fn depthwise_forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f32], y: &mut [f32]) {
+    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
+    let stride = shape.window.stride[1];
+    team.for_each_chunk_mut(y, places, |plane, y| {
+        let w = &w[plane % shape.channels * taps..][..taps];
+        let x = &x[plane * image..][..image];
+        for_each_run(shape, |tap, place, len, from| {
+            let (w, y) = (w[tap], &mut y[place..place + len]);
+            if stride == 1 {
+                y.iter_mut().zip(&x[from..from + len]).for_each(|(y, x)| *y += w * x);
+            } else {
+                y.iter_mut().zip(strided(x, from, stride, len)).for_each(|(y, x)| *y += w * x);
+            }
+        });
+    });
+}
+
+/// The sums of a depthwise convolution of one plane of bytes.
+pub(crate) fn depthwise_plane_i32(shape: &ConvShape, x: &[i8], zero: i32, w: &[i8], sums: &mut [i32]) {
+    let stride = shape.window.stride[1];
+    for_each_run(shape, |tap, place, len, from| {
+        let (w, sums) = (i32::from(w[tap]), &mut sums[place..place + len]);
+        if stride == 1 {
+            sums.iter_mut().zip(&x[from..from + len]).for_each(|(s, x)| *s += w * (i32::from(*x) - zero));
+        } else {
+            let x = strided(x, from, stride, len);
+            sums.iter_mut().zip(x).for_each(|(s, x)| *s += w * (i32::from(*x) - zero));
+        }
+    });
+}
+
+fn depthwise_transposed(team: &mut Team<'_>, shape: &ConvShape, g: &[f32], w: &[f32], out: &mut [f32]) {
+    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
+    let stride = shape.window.stride[1];
+    team.for_each_chunk_mut(out, image, |plane, out| {
+        let w = &w[plane % shape.channels * taps..][..taps];
+        let g = &g[plane * places..][..places];
+        for_each_run(shape, |tap, place, len, from| {
+            let (w, g) = (w[tap], &g[place..place + len]);
+            if stride == 1 {
+                out[from..from + len].iter_mut().zip(g).for_each(|(out, g)| *out += w * g);
+            } else {
+                out[from..].iter_mut().step_by(stride).zip(g).for_each(|(out, g)| *out += w * g);
+            }
+        });
+    });
+}
+
+fn depthwise_weight_gradient<T: Element>(
+    team: &mut Team<'_>,
+    shape: &ConvShape,
+    x: &[T],
+    zero: f32,
+    g: &[f32],
+    out: &mut [f32],
+) {
+    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
+    let stride = shape.window.stride[1];
+    team.for_each_chunk_mut(out, taps, |channel, out| {
+        out.fill(0.0);
+        for n in 0..shape.batch {
+            let plane = n * shape.channels + channel;
+            let x = &x[plane * image..][..image];
+            let g = &g[plane * places..][..places];
+            for_each_run(shape, |tap, place, len, from| {
+                let g = &g[place..place + len];
+                let x = strided(x, from, stride, len);
+                out[tap] += x.zip(g).map(|(x, g)| (x.real() - zero) * g).sum::<f32>();
+            });
+        }
+    });
+}

@@ -1,0 +1,58 @@
+//! Products of matrices by the float kernels.
+
+use ounce_kernels::Team;
+use ounce_kernels::ops::{Gemm, PANEL, gemm};
+
+use crate::ops::MatMul;
+
+/// Longest sums of one product: a panel of 16 columns stays in the second-level cache.
+const DEPTH: usize = 2048;
+
+/// `out [m, n] = a b`, with the transpositions of `op`. A transposed `a` is turned over into `scratch`.
+pub(crate) fn matmul(
+    team: &mut Team<'_>,
+    op: &MatMul,
+    [m, k, n]: [usize; 3],
+    a: &[f32],
+    b: &[f32],
+    scratch: &mut [f32],
+    out: &mut [f32],
+) {
+    let rows = if op.transpose_a {
+        let turned = &mut scratch[..m * k];
+        for (row, turned) in turned.chunks_exact_mut(k.max(1)).enumerate() {
+            turned.iter_mut().enumerate().for_each(|(l, out)| *out = a[l * m + row]);
+        }
+        &*turned
+    } else {
+        a
+    };
+    if k == 0 {
+        return out.fill(0.0);
+    }
+    for start in (0..k).step_by(DEPTH) {
+        let depth = DEPTH.min(k - start);
+        let product = Gemm {
+            rows: &rows[start..],
+            row_stride: k,
+            m,
+            depth,
+            n,
+            out,
+            out_stride: n,
+            accumulate: start > 0,
+        };
+        gemm(team, product, |first, width, panel| {
+            if op.transpose_b {
+                for column in 0..width {
+                    let b = &b[(first + column) * k + start..][..depth];
+                    b.iter().enumerate().for_each(|(l, b)| panel[l * PANEL + column] = *b);
+                }
+            } else {
+                for (l, panel) in panel.chunks_exact_mut(PANEL).take(depth).enumerate() {
+                    panel[..width].copy_from_slice(&b[(start + l) * n + first..][..width]);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,181 @@
+//! Updates of quantized parameters in place, with quantization-aware scaling.
+
+use crate::error::OpError;
+use crate::io::Io;
+use crate::operator::{Operator, expect_dtype, expect_dtypes, expect_inputs, expect_shape};
+use crate::shape::{strides, walk};
+use crate::tensor::{Slice, SliceMut};
+use crate::types::{DType, TensorType};
+
+/// How the difference of integer parameter and real step becomes an integer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Rounding {
+    /// `w - step` towards zero, wrapping around where it does not fit: what C does for `w -= step` in TinyEngine's kernels for gradients in floats. Steps
+    /// below 1 move a weight towards zero, or not at all.
+    Truncate,
+    /// `w` less the step rounded towards zero: TinyEngine's update of biases. Steps below 1 are lost.
+    TruncateStep,
+    /// To nearest, ties to even, saturating. Steps below 1/2 are lost.
+    Nearest,
+    /// Up or down with the probability that makes the mean right, saturating. The numbers follow from the seed, the step's number and the place of the element.
+    Stochastic {
+        /// Of the random numbers.
+        seed: u64,
+    },
+    /// To nearest, saturating; what rounding took away is kept in a residual and added to the next step.
+    ErrorFeedback,
+}
+
+/// `w - rate factor[c] g` for a parameter in i8 or i32 with output channels `c` along axis 0, in its own element type.
+///
+/// Inputs: `w`; the gradient `g` in f32, of the shape of `w` or of a leading block of it, outside which `w` stays; the learning rate, a single float. Then, for
+/// [`Rounding::Stochastic`], the number of the step in i32; for [`Rounding::ErrorFeedback`], the residual, an f32 of the shape of `g`. Output 0 is the new
+/// parameter; with error feedback, output 1 is the new residual.
+///
+/// Quantization-aware scaling (Lin et al. 2022) is a matter of factors: `scale^-2` of the weight's scale for weights, `(weight scale * input scale)^-2` for biases.
+#[derive(Clone, PartialEq, Debug)]
+pub struct QuantizedSgd {
+    /// One for all, or one for each output channel.
+    pub factor: Vec<f32>,
+    /// How integers are made.
+    pub rounding: Rounding,
+}
+
+/// A number in 0..1 that follows from the three (SplitMix64's finaliser).
+fn uniform(seed: u64, step: i32, index: usize) -> f32 {
+    let mut z = seed
+        .wrapping_add((step as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        .wrapping_add((index as u64).wrapping_mul(0xd1b5_4a32_d192_ed03));
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ z >> 31) >> 40) as f32 / (1u64 << 24) as f32
+}
+
+/// Integers that are parameters.
+trait Stored: Copy {
+    fn get(self) -> i32;
+    fn wrapped(x: f32) -> Self;
+    fn saturated(x: f64) -> Self;
+}
+
+impl Stored for i8 {
+    fn get(self) -> i32 {
+        self.into()
+    }
+    fn wrapped(x: f32) -> Self {
+        x as i32 as i8
+    }
+    fn saturated(x: f64) -> Self {
+        x as i8
+    }
+}
+
+impl Stored for i32 {
+    fn get(self) -> i32 {
+        self
+    }
+    fn wrapped(x: f32) -> Self {
+        x as i32
+    }
+    fn saturated(x: f64) -> Self {
+        x as i32
+    }
+}
+
+impl QuantizedSgd {
+    /// The new value of element `index` of the gradient's block, and what rounding took away.
+    fn stepped<T: Stored>(&self, w: T, step: f32, number: i32, index: usize) -> (T, f32) {
+        let exact = f64::from(w.get()) - f64::from(step);
+        let rounded = exact.round_ties_even();
+        let new = match self.rounding {
+            Rounding::Truncate => T::wrapped(w.get() as f32 - step),
+            Rounding::TruncateStep => T::saturated(f64::from(w.get()) - f64::from(step.trunc())),
+            Rounding::Nearest | Rounding::ErrorFeedback => T::saturated(rounded),
+            Rounding::Stochastic { seed } => {
+                let up = exact - exact.floor() > f64::from(uniform(seed, number, index));
+                T::saturated(exact.floor() + f64::from(u8::from(up)))
+            }
+        };
+        (new, (rounded - exact) as f32)
+    }
+
+    fn update<T: Stored>(&self, io: &Io<'_, '_>, w: &mut [T], mut residual: Option<&mut [f32]>) {
+        let (g, rate, shape) = (io.f32(1), io.f32(2)[0], io.shape(1));
+        let number = if let Rounding::Stochastic { .. } = self.rounding { io.i32(3)[0] } else { 0 };
+        let own = strides(io.shape(0));
+        let channel = g.len().checked_div(shape[0]).unwrap_or(0).max(1);
+        walk(shape, [&own], |i, [at]| {
+            let factor = if self.factor.len() == 1 { self.factor[0] } else { self.factor[i / channel] };
+            let kept = residual.as_ref().map_or(0.0, |residual| residual[i]);
+            let (new, error) = self.stepped(w[at], g[i] * factor * rate + kept, number, i);
+            w[at] = new;
+            if let Some(residual) = &mut residual {
+                residual[i] = error;
+            }
+        });
+    }
+}
+
+impl Operator for QuantizedSgd {
+    fn name(&self) -> &'static str {
+        "quantized_sgd"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, OpError> {
+        let further = matches!(self.rounding, Rounding::Stochastic { .. } | Rounding::ErrorFeedback);
+        expect_inputs(inputs, 3 + usize::from(further))?;
+        expect_dtypes(inputs, 0, &[DType::I8, DType::I32])?;
+        expect_dtype(inputs, 1, DType::F32)?;
+        expect_dtype(inputs, 2, DType::F32)?;
+        expect_shape(inputs, 2, &[])?;
+        let (w, g) = (&inputs[0].shape, &inputs[1].shape);
+        if w.is_empty() || w.len() != g.len() || w.iter().zip(g).any(|(w, g)| g > w) {
+            return Err(OpError::shape(1, format!("{w:?} or a leading block of it"), &inputs[1]));
+        }
+        if self.factor.len() != 1 && self.factor.len() < g[0] {
+            let problem =
+                format!("{} for {} output channels: give one, or one for each", self.factor.len(), g[0]);
+            return Err(OpError::attribute("factor", problem));
+        }
+        let mut types = vec![inputs[0].clone()];
+        match self.rounding {
+            Rounding::Stochastic { .. } => {
+                expect_dtype(inputs, 3, DType::I32)?;
+                expect_shape(inputs, 3, &[])?;
+            }
+            Rounding::ErrorFeedback => {
+                expect_dtype(inputs, 3, DType::F32)?;
+                expect_shape(inputs, 3, g)?;
+                types.push(inputs[3].clone());
+            }
+            _ => {}
+        }
+        Ok(types)
+    }
+
+    #[allow(clippy::panic)]
+    fn reference(&self, io: &mut Io<'_, '_>) {
+        let residual = (self.rounding == Rounding::ErrorFeedback).then(|| {
+            let residual = io.take_f32(1);
+            residual.copy_from_slice(io.f32(3));
+            residual
+        });
+        match (io.input(0), io.take(0)) {
+            (Slice::I8(old), SliceMut::I8(new)) => {
+                new.copy_from_slice(old);
+                self.update(io, new, residual);
+            }
+            (Slice::I32(old), SliceMut::I32(new)) => {
+                new.copy_from_slice(old);
+                self.update(io, new, residual);
+            }
+            (Slice::Overwritten, SliceMut::I8(new)) => self.update(io, new, residual),
+            (Slice::Overwritten, SliceMut::I32(new)) => self.update(io, new, residual),
+            other => panic!("integers, which the shape rule promised, are {other:?}"),
+        }
+    }
+
+    fn overwrites(&self, _inputs: &[TensorType]) -> Vec<usize> {
+        vec![0]
+    }
+}

@@ -1,0 +1,84 @@
+//! Copying a graph node by node into a new one, which is how passes change graphs.
+
+use crate::error::GraphError;
+use crate::graph::{Graph, Node, Source, ValueId};
+use crate::ops::Op;
+
+/// A graph under construction from an old one: which new value stands for each old one.
+#[derive(Debug)]
+pub(crate) struct Rewrite<'a> {
+    old: &'a Graph,
+    /// The new graph.
+    pub(crate) graph: Graph,
+    map: Vec<Option<ValueId>>,
+}
+
+impl<'a> Rewrite<'a> {
+    /// Begins with all inputs, all parameters, and no node. Constants come when they are used.
+    pub(crate) fn new(old: &'a Graph) -> Result<Self, GraphError> {
+        Self::keeping(old, |_| true)
+    }
+
+    /// As [`Rewrite::new`], with those parameters only that `keep` says.
+    pub(crate) fn keeping(old: &'a Graph, keep: impl Fn(ValueId) -> bool) -> Result<Self, GraphError> {
+        let mut graph = Graph::new();
+        let mut map = vec![None; old.values().len()];
+        for (i, value) in old.values().iter().enumerate() {
+            map[i] = match &value.source {
+                Source::Input => Some(graph.input(&value.name, value.ty.clone())?),
+                Source::Parameter(data) if keep(ValueId(i)) => {
+                    Some(graph.parameter(&value.name, data.clone())?)
+                }
+                _ => None,
+            };
+        }
+        Ok(Self { old, graph, map })
+    }
+
+    /// The new value for an old one, whose node has been copied or replaced.
+    pub(crate) fn get(&mut self, old: ValueId) -> Result<ValueId, GraphError> {
+        if let Some(new) = self.map[old.0] {
+            return Ok(new);
+        }
+        let Source::Constant(data) = &self.old.value(old).source else {
+            return Err(GraphError::UnknownValue(old.0, self.map.len()));
+        };
+        let new = self.graph.constant(data.clone());
+        self.map[old.0] = Some(new);
+        Ok(new)
+    }
+
+    /// Lets `new` stand for `old` from now on.
+    pub(crate) fn set(&mut self, old: ValueId, new: ValueId) {
+        self.map[old.0] = Some(new);
+    }
+
+    /// Copies a node of the old graph.
+    pub(crate) fn copy(&mut self, node: &Node) -> Result<(), GraphError> {
+        self.copy_as(node, node.op.clone(), &node.inputs)
+    }
+
+    /// Puts another operator with other (old) inputs in a node's place.
+    pub(crate) fn copy_as(&mut self, node: &Node, op: Op, inputs: &[ValueId]) -> Result<(), GraphError> {
+        let inputs = inputs.iter().map(|id| self.get(*id)).collect::<Result<Vec<_>, _>>()?;
+        let outputs = self.graph.append(node.name.clone(), op, &inputs)?;
+        for (old, new) in node.outputs.iter().zip(outputs) {
+            self.set(*old, new);
+        }
+        Ok(())
+    }
+
+    /// The new graph, with the outputs and updates of the old one.
+    pub(crate) fn finish(mut self) -> Result<Graph, GraphError> {
+        let old = self.old;
+        for (name, value) in old.outputs() {
+            let value = self.get(*value)?;
+            self.graph.output(name, value)?;
+        }
+        for (parameter, value) in old.updates() {
+            let (parameter, value) = (self.get(*parameter)?, self.get(*value)?);
+            self.graph.update(parameter, value)?;
+        }
+        Ok(self.graph)
+    }
+}

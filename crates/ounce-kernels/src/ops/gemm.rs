@@ -1,0 +1,88 @@
+//! General products of float matrices, whose second factor need not exist: its columns are made 16 at a time.
+
+use crate::Team;
+use crate::pool::{SharedMut, at_least};
+use crate::simd::gemm::{PANEL as WIDTH, TILE_ROWS, Tile};
+
+/// The columns of a panel that [`gemm`] asks for.
+pub const PANEL: usize = WIDTH;
+
+/// The left factor, the extents and the result of a product `out = rows * columns`, or `out += rows * columns`.
+#[derive(Debug)]
+pub struct Gemm<'a> {
+    /// `[m, depth]`, row `i` beginning at `i * row_stride`.
+    pub rows: &'a [f32],
+    /// The distance of two rows, at least `depth`.
+    pub row_stride: usize,
+    /// The number of rows.
+    pub m: usize,
+    /// The length of the sums.
+    pub depth: usize,
+    /// The number of columns.
+    pub n: usize,
+    /// `[m, n]`, row `i` beginning at `i * out_stride`.
+    pub out: &'a mut [f32],
+    /// The distance of two rows of the result, at least `n`.
+    pub out_stride: usize,
+    /// Add to what `out` holds.
+    pub accumulate: bool,
+}
+
+/// Computes a product. `fill(first, width, panel)` writes columns `first..first + width` of the second factor, of which `width` is at most [`PANEL`],
+/// to `panel [depth][PANEL]`; what it leaves in further columns of the panel has no effect.
+///
+/// An element is summed in order of depth, whatever the extents and the number of threads.
+///
+/// # Panics
+/// If `rows` or `out` is too short for the extents.
+pub fn gemm(team: &mut Team<'_>, gemm: Gemm<'_>, fill: impl Fn(usize, usize, &mut [f32]) + Sync) {
+    let Gemm { rows, row_stride, m, depth, n, out, out_stride, accumulate } = gemm;
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(row_stride >= depth && (m - 1) * row_stride + depth <= rows.len());
+    assert!(out_stride >= n && (m - 1) * out_stride + n <= out.len());
+    let kernels = team.kernels();
+    let panels = n.div_ceil(PANEL);
+    // Few panels of many rows are cut into blocks of rows too, so that every thread has work.
+    let blocks =
+        if panels >= 2 * team.threads() { 1 } else { m.div_ceil(4 * TILE_ROWS).min(2 * team.threads()) };
+    let block = m.div_ceil(blocks).next_multiple_of(TILE_ROWS);
+    let blocks = m.div_ceil(block);
+    let out = SharedMut::new(out);
+    team.run_with_buffers(panels * blocks, |chunk, buffers| {
+        let first = chunk / blocks * PANEL;
+        let width = PANEL.min(n - first);
+        let panel = at_least(&mut buffers.panel, depth * PANEL);
+        fill(first, width, panel);
+        let begin = chunk % blocks * block;
+        let mut sums = [0.0f32; TILE_ROWS * PANEL];
+        for row in (begin..m.min(begin + block)).step_by(TILE_ROWS) {
+            let count = TILE_ROWS.min(m.min(begin + block) - row);
+            if accumulate {
+                for (r, sums) in sums.chunks_exact_mut(PANEL).take(count).enumerate() {
+                    // SAFETY: chunks differ in their columns or their rows, so the parts of different chunks do not overlap, and each chunk
+                    // is run once.
+                    let out = unsafe { out.slice((row + r) * out_stride + first, width) };
+                    sums[..width].copy_from_slice(out);
+                }
+            }
+            kernels.gemm_tile(Tile {
+                panel,
+                panel_stride: PANEL,
+                x: &rows[row * row_stride..],
+                x_stride: row_stride,
+                depth,
+                out: &mut sums,
+                out_stride: PANEL,
+                rows: count,
+                accumulate,
+            });
+            for (r, sums) in sums.chunks_exact(PANEL).take(count).enumerate() {
+                // SAFETY: as above.
+                let out = unsafe { out.slice((row + r) * out_stride + first, width) };
+                out.copy_from_slice(&sums[..width]);
+            }
+        }
+    });
+}

@@ -1,0 +1,15 @@
+//! The tasks of the papers: data prepared as there.
+
+mod build;
+pub mod data;
+pub mod pictures;
+mod prepare;
+mod spec;
+pub mod table;
+
+pub use build::{BuildError, Problem};
+pub use prepare::Prepared;
+pub use spec::{
+    DataSpec, DeviceSpec, Execution, HamiltonianSpec, Head, InjectionSpec, ModelSpec, Normalized, Source,
+    Task,
+};

@@ -1,0 +1,103 @@
+//! `ounce quantum train`.
+
+use crate::chat::Interrupt;
+use crate::cli::Threads;
+use crate::failure::{Context as _, Failure, Result};
+use crate::output::{self, note};
+use crate::quantum::{folder::Folder, report};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use ounce_quantum::task::Task;
+use ounce_quantum::train::{self, Checkpoint};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `ounce quantum train`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The task, a TOML file; `tasks/quantum` has those of the papers
+    #[arg(value_name = "TASK.toml")]
+    task: PathBuf,
+    /// Keep checkpoint, curves and results in this folder
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Go on with the training whose checkpoint lies in the folder
+    #[arg(long, requires = "output")]
+    resume: bool,
+    /// Where the task's data lies [default: the folder of the task]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Another seed than the task's
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    threads: Threads,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut task = read(&arguments.task)?;
+    if let Some(seed) = arguments.seed {
+        task.train.seed = seed;
+    }
+    let beside = arguments.task.parent().unwrap_or(Path::new("."));
+    let mut prepared = task.prepare(arguments.data.as_deref().unwrap_or(beside))?;
+    let folder = arguments.output.as_deref().map(|path| Folder::open(path, arguments.resume)).transpose()?;
+    let start = match folder.as_ref().filter(|_| arguments.resume) {
+        Some(folder) => folder.checkpoint()?,
+        None => Checkpoint::new(&prepared.model, task.train.seed),
+    };
+    let mut executor = crate::quantum::simulator(arguments.threads.get());
+    let interrupt = Interrupt::listen()?;
+    interrupt.listen_for_the_end()?;
+    let bar = ProgressBar::new(task.train.epochs as u64).with_position(start.history.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} epochs  {msg}  {eta} left")?);
+    let mut failed = None;
+    let mut ended = |checkpoint: &Checkpoint| {
+        if let Some(epoch) = checkpoint.history.last() {
+            bar.set_message(report::line(epoch, prepared.problem.as_ref()));
+        }
+        bar.inc(1);
+        let kept = folder.as_ref().map_or(Ok(()), |folder| folder.keep(&task.title, checkpoint));
+        failed = kept.err();
+        if failed.is_some() || interrupt.pressed() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let (samples, validation) = (&prepared.samples, prepared.validation.as_ref());
+    let end = train::train(
+        &mut prepared.model,
+        &mut executor,
+        samples,
+        validation,
+        &task.train,
+        start,
+        &mut ended,
+    )?;
+    bar.finish_and_clear();
+    if let Some(failure) = failed {
+        return Err(failure);
+    }
+    if interrupt.pressed() && end.history.len() < task.train.epochs {
+        note(format_args!("stopped after {} of {} epochs", end.history.len(), task.train.epochs));
+    }
+    let report = report::Report::new(&task, &prepared, &end, &mut executor)?;
+    if let Some(folder) = &folder {
+        folder.keep_report(&report)?;
+    }
+    if arguments.json { output::print_json(&report) } else { output::print(&report.table()) }
+}
+
+fn read(path: &Path) -> Result<Task> {
+    let text =
+        std::fs::read_to_string(path).context(|| format!("cannot read the task {}", path.display()))?;
+    toml::from_str(&text).map_err(|error| {
+        // The message has the line, the column and the place in the text.
+        Failure::new(format!("{}: {}", path.display(), error.to_string().trim_end()))
+    })
+}
