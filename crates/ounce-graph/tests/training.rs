@@ -32,7 +32,8 @@ fn lenet(g: &mut Graph, x: ValueId, p: &dyn Fn(&str) -> ValueId) -> Result<Value
 
 fn mobile(g: &mut Graph, x: ValueId, p: &dyn Fn(&str) -> ValueId) -> Result<ValueId, GraphError> {
     let norm = |g: &mut Graph, y: ValueId, name: &str| {
-        let stats = ["weight", "bias", "running_mean", "running_var"].map(|part| p(&format!("{name}.{part}")));
+        let stats =
+            ["weight", "bias", "running_mean", "running_var"].map(|part| p(&format!("{name}.{part}")));
         g.batch_norm(y, stats, 1e-5)
     };
     let x = g.conv2d(x, p("stem.weight"), None, Window::square(2, 1), 1)?;
@@ -97,7 +98,11 @@ fn check(name: &str, net: Net, optimizer: Optimizer, rate: f32) {
         let labels = batch(&golden[&format!("{name}.labels")], step);
         let progress = trainer.step(&mut pool, &[("x", &x), ("labels", &labels)]).unwrap();
         let error = (progress.loss - expected).abs();
-        assert!(error < 2e-5 * expected.max(1.0), "{name} step {step}: {}, expected {expected}", progress.loss);
+        assert!(
+            error < 2e-5 * expected.max(1.0),
+            "{name} step {step}: {}, expected {expected}",
+            progress.loss
+        );
     }
     for key in trained {
         let found = trainer.executor().parameter(&key).unwrap();
@@ -158,7 +163,11 @@ fn the_loop_ends_when_data_or_patience_does() {
     trainer
         .fit(&mut pool, data, |progress| {
             seen.push(progress.steps);
-            if progress.steps == 4 { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
+            if progress.steps == 4 {
+                std::ops::ControlFlow::Break(())
+            } else {
+                std::ops::ControlFlow::Continue(())
+            }
         })
         .unwrap();
     trainer.fit(&mut pool, data, |_| std::ops::ControlFlow::Continue(())).unwrap();
