@@ -158,7 +158,7 @@ fn bytes(count: usize, seed: u64) -> Vec<i8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn convolution_of_bytes_is_exact(

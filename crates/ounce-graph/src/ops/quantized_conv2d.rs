@@ -3,7 +3,7 @@
 use ounce_kernels::Team;
 
 use super::conv2d::{bias_sum, input_gradients};
-use super::{ApplyMask, BinaryKind, ConvShape, Requantize, Window};
+use super::{ApplyMask, BinaryKind, ConvShape, Op, Requantize, Window};
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
 use crate::host::quantized;
@@ -141,6 +141,10 @@ impl Operator for QuantizedConv2d {
             gradient.add(2, bias)?;
         }
         Ok(())
+    }
+
+    fn without_unused(&self, used: &[bool]) -> Option<Op> {
+        (used == [true, false]).then(|| Self { save_mask: false, ..self.clone() }.into())
     }
 
     fn cost(&self, inputs: &[TensorType], outputs: &[TensorType]) -> Cost {
