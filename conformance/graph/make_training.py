@@ -62,6 +62,23 @@ class MobileBlock(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class Normalized(nn.Module):
+    """Convolutions with batch norm in training mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(2, 4, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(4)
+        self.conv2 = nn.Conv2d(4, 5, 3, stride=2, bias=False)
+        self.bn2 = nn.BatchNorm2d(5)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn2(self.conv2(x)))
+        return self.head(x.mean((2, 3)))
+
+
 def train(name, net, optimizer, shape, classes, steps):
     for key, value in net.state_dict().items():
         if value.is_floating_point():
@@ -77,14 +94,19 @@ def train(name, net, optimizer, shape, classes, steps):
         losses.append(loss.item())
     golden[f"{name}.x"], golden[f"{name}.labels"] = x, labels.to(torch.int32)
     golden[f"{name}.losses"] = torch.tensor(losses)
-    for key, value in net.named_parameters():
-        golden[f"{name}.last.{key}"] = value.detach()
+    for key, value in net.state_dict().items():
+        if value.is_floating_point():
+            golden[f"{name}.last.{key}"] = value.clone()
 
 
 net = LeNet()
 train("lenet", net, torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3), (1, 12, 12), 5, 8)
 net = MobileBlock()
 train("mobile", net, torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.02), (3, 9, 9), 4, 8)
+
+
+net = Normalized()
+train("normalized", net, torch.optim.SGD(net.parameters(), lr=0.1), (2, 7, 6), 3, 6)
 
 
 class Through(torch.autograd.Function):
@@ -120,6 +142,7 @@ def quantized_conv(x, w, b, x_zero, y_zero, factor, **options):
     return clamp(y)
 
 
+torch.manual_seed(12)
 # A stem, a depthwise and two pointwise convolutions, a residual sum, the mean, and a dense head, all in bytes.
 x = integers(-128, 127, 2, 3, 9, 8)
 leaves = {

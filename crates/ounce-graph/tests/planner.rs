@@ -87,6 +87,17 @@ proptest! {
 }
 
 #[test]
+fn mcunet_costs_what_is_published() {
+    // 22.6 M multiplications and 463,216 weights of convolutions with 1000 classes.
+    let net = mcunet(128, 1000, false);
+    assert_eq!((net.graph.cost().macs as f64 / 1e5).round(), 226.0);
+    let weights = net.convs[..42].iter().map(|conv| net.graph.ty(conv.weight).elements());
+    assert_eq!(weights.sum::<usize>(), 463_216);
+    let text = net.graph.to_string();
+    assert!(text.contains("parameter conv0.weight: i8[16, 3, 3, 3]"), "{text}");
+}
+
+#[test]
 fn inference_of_mcunet_reaches_the_bound() {
     let mut net = mcunet(128, 10, false);
     net.graph.output("logits", net.logits).unwrap();
