@@ -2,12 +2,14 @@
 
 mod build;
 pub mod data;
+mod device;
 pub mod pictures;
 mod prepare;
 mod spec;
 pub mod table;
 
 pub use build::{BuildError, Problem};
+pub use device::PlaceError;
 pub use prepare::Prepared;
 pub use spec::{
     DataSpec, DeviceSpec, Execution, HamiltonianSpec, Head, InjectionSpec, ModelSpec, Normalized, Source,

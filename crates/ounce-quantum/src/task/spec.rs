@@ -196,3 +196,16 @@ pub struct InjectionSpec {
     #[serde(default)]
     pub schedule: Schedule,
 }
+
+impl DeviceSpec {
+    /// A device to evaluate on, with exact noise and without shots.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            execution: Execution::Exact,
+            shots: None,
+            train: false,
+            injection: None,
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What a device can run.
 
 use crate::circuit::Operation;
+use crate::device::Device;
 use crate::gate::{Gate, Standard as G, by_name};
 
 /// Why gates or couplings are no target.
@@ -84,6 +85,18 @@ impl Target {
         let entangling = choices.into_iter().find(|gate| basis.contains(gate));
         let entangling = entangling.ok_or_else(|| TargetError::Entangling(names.join(", ")))?;
         Ok(Self { qubits, basis, turns, z, entangling, coupling: None })
+    }
+
+    /// A calibrated device.
+    ///
+    /// # Errors
+    /// If not every circuit can be made of its gates.
+    pub fn of(device: &Device) -> Result<Self, TargetError> {
+        let target = Self::new(device.qubits().len(), device.basis().iter().map(String::as_str))?;
+        match device.coupling() {
+            Some(pairs) => target.coupled(pairs.iter().copied()),
+            None => Ok(target),
+        }
     }
 
     /// The device with gates on two qubits only on these pairs, in this order where the order matters.

@@ -1,9 +1,9 @@
 //! What a training gave.
 
+use super::trainer::Trainer;
 use crate::failure::Result;
-use ounce_quantum::model::Executor;
 use ounce_quantum::task::{Prepared, Problem, Task};
-use ounce_quantum::train::{self, Checkpoint, Epoch, Evaluation};
+use ounce_quantum::train::{Checkpoint, Epoch, Evaluation};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -21,6 +21,9 @@ pub(crate) struct Report {
     validation: Option<Evaluation>,
     /// On the simulator, without noise.
     test: Option<Evaluation>,
+    /// With the noise of the device.
+    test_on_device: Option<Evaluation>,
+    device: Option<String>,
     energy: Option<Energy>,
 }
 
@@ -29,6 +32,8 @@ pub(crate) struct Report {
 struct Energy {
     /// Constant included.
     reached: f64,
+    /// The same state prepared on the device.
+    on_device: Option<f64>,
     /// The lowest eigenvalue, where it can be computed.
     exact: Option<f64>,
     /// The largest cut, for a graph.
@@ -51,18 +56,16 @@ pub(crate) fn line(epoch: &Epoch, problem: Option<&Problem>) -> String {
 
 impl Report {
     /// Evaluates the trained model.
-    pub(crate) fn new(
-        task: &Task,
-        prepared: &Prepared,
-        end: &Checkpoint,
-        executor: &mut dyn Executor,
-    ) -> Result<Self> {
+    pub(crate) fn new(task: &Task, prepared: &Prepared, end: &Checkpoint, trainer: &Trainer) -> Result<Self> {
         let objective = task.train.objective;
         let mut evaluate =
             |samples| train::evaluate(&prepared.model, executor, &end.parameters, samples, objective);
         let energy = match &prepared.problem {
             Some(problem) => Some(Energy {
-                reached: evaluate(&prepared.samples)?.loss + problem.constant,
+                reached: trainer.without_noise(prepared, end, &prepared.samples)?.loss + problem.constant,
+                on_device: trainer
+                    .on_device(prepared, end, &prepared.samples)?
+                    .map(|energy| energy.loss + problem.constant),
                 exact: problem.exact(),
                 largest_cut: problem.graph.as_ref().and_then(|graph| graph.max_cut().ok()),
             }),
@@ -77,7 +80,16 @@ impl Report {
             runs: end.runs,
             train: last.map(|epoch| Evaluation { loss: epoch.loss, accuracy: epoch.accuracy }),
             validation: last.and_then(|epoch| epoch.validation),
-            test: prepared.test.as_ref().map(evaluate).transpose()?,
+            test: prepared
+                .test
+                .as_ref()
+                .map(|test| trainer.without_noise(prepared, end, test))
+                .transpose()?,
+            test_on_device: match &prepared.test {
+                Some(test) => trainer.on_device(prepared, end, test)?,
+                None => None,
+            },
+            device: task.device.as_ref().map(|device| device.name.clone()),
             energy,
         })
     }
@@ -90,6 +102,9 @@ impl Report {
         );
         if let Some(energy) = &self.energy {
             let _ = writeln!(text, "energy       {:.6}", energy.reached);
+            if let Some(on_device) = energy.on_device {
+                let _ = writeln!(text, "on device    {on_device:.6}");
+            }
             if let Some(exact) = energy.exact {
                 let _ =
                     writeln!(text, "exact        {exact:.6}  (difference {:.2e})", energy.reached - exact);
@@ -99,10 +114,16 @@ impl Report {
             }
             return text;
         }
-        let rows = [("training", self.train), ("validation", self.validation), ("test", self.test)];
+        let device = self.device.as_ref().map(|name| format!("test, {name}")).unwrap_or_default();
+        let rows = [
+            ("training", self.train),
+            ("validation", self.validation),
+            ("test", self.test),
+            (device.as_str(), self.test_on_device),
+        ];
         for (name, evaluation) in rows {
             if let Some(Evaluation { loss, accuracy }) = evaluation {
-                let _ = writeln!(text, "{name:<11}  loss {loss:.4}  accuracy {:.2} %", 100.0 * accuracy);
+                let _ = writeln!(text, "{name:<18}  loss {loss:.4}  accuracy {:.2} %", 100.0 * accuracy);
             }
         }
         text

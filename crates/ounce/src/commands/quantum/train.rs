@@ -4,11 +4,12 @@ use crate::chat::Interrupt;
 use crate::cli::Threads;
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{self, note};
-use crate::quantum::{folder::Folder, report};
+use crate::quantum::devices::Devices;
+use crate::quantum::{folder::Folder, report, trainer::Trainer};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ounce_quantum::task::Task;
-use ounce_quantum::train::{self, Checkpoint};
+use ounce_quantum::task::{DeviceSpec, Task};
+use ounce_quantum::train::Checkpoint;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,11 @@ pub(crate) struct Arguments {
     /// Where the task's data lies [default: the folder of the task]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    devices: Devices,
+    /// Another device than the task's
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
     /// Another seed than the task's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -43,14 +49,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(seed) = arguments.seed {
         task.train.seed = seed;
     }
+    if let Some(name) = &arguments.device {
+        let spec = task.device.take().map(|spec| DeviceSpec { name: name.clone(), ..spec });
+        task.device = Some(spec.unwrap_or_else(|| DeviceSpec::named(name)));
+    }
     let beside = arguments.task.parent().unwrap_or(Path::new("."));
-    let mut prepared = task.prepare(arguments.data.as_deref().unwrap_or(beside))?;
+    let prepared = task.prepare(arguments.data.as_deref().unwrap_or(beside))?;
+    let device = task.device.as_ref().map(|spec| arguments.devices.named(&spec.name)).transpose()?;
     let folder = arguments.output.as_deref().map(|path| Folder::open(path, arguments.resume)).transpose()?;
     let start = match folder.as_ref().filter(|_| arguments.resume) {
         Some(folder) => folder.checkpoint()?,
         None => Checkpoint::new(&prepared.model, task.train.seed),
     };
-    let mut executor = crate::quantum::simulator(arguments.threads.get());
+    let mut trainer = Trainer::new(&task, &prepared, device, arguments.threads.get())?;
     let interrupt = Interrupt::listen()?;
     interrupt.listen_for_the_end()?;
     let bar = ProgressBar::new(task.train.epochs as u64).with_position(start.history.len() as u64);
@@ -86,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if interrupt.pressed() && end.history.len() < task.train.epochs {
         note(format_args!("stopped after {} of {} epochs", end.history.len(), task.train.epochs));
     }
-    let report = report::Report::new(&task, &prepared, &end, &mut executor)?;
+    let report = report::Report::new(&task, &prepared, &end, &trainer)?;
     if let Some(folder) = &folder {
         folder.keep_report(&report)?;
     }

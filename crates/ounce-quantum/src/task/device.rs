@@ -1,0 +1,87 @@
+//! A model on a device.
+
+use super::spec::{DeviceSpec, Execution};
+use crate::backend::{self, NoisyBackend, NoisyOptions};
+use crate::device::Device;
+use crate::model::{CircuitLayer, Layer, Model, ModelError};
+use crate::noise::{NoiseModel, NoiseOptions};
+use crate::observable::{PauliString, PauliSum};
+use crate::qnat::InjectingExecutor;
+use crate::sim::SimulatorBackend;
+use crate::transpile::{Target, TargetError, TranspileError, TranspileOptions, transpile};
+
+/// Why a model cannot be run on a device.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// The device cannot run every circuit.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A circuit does not fit it.
+    #[error(transparent)]
+    Transpile(#[from] TranspileError),
+    /// The layers do not fit any more.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// Trajectories of each circuit, where noise is computed by them.
+const TRAJECTORIES: u32 = 256;
+
+impl Model {
+    /// The model with its circuits in the gates and on the qubits of a device, and its observables where the qubits are at the end. Its parameters are the same, and so are its
+    /// values, but for noise.
+    ///
+    /// # Errors
+    /// If a circuit does not fit the device.
+    pub fn on_device(&self, device: &Device, seed: u64) -> Result<Self, PlaceError> {
+        let target = Target::of(device)?;
+        let options = TranspileOptions { seed, ..TranspileOptions::default() };
+        let place = |layer: &Layer| match layer {
+            Layer::Circuit(layer) => {
+                let placed = transpile(&layer.circuit, &target, &options)?;
+                let moved = layer.observables.iter().map(|observable| on_qubits(observable, &placed.last));
+                Ok(Layer::Circuit(CircuitLayer { circuit: placed.circuit, observables: moved.collect() }))
+            }
+            other => Ok(other.clone()),
+        };
+        let layers = self.layers().iter().map(place).collect::<Result<_, PlaceError>>()?;
+        let mut model = Self::new(self.inputs(), layers)?;
+        model.set_statistics(self.statistics().to_vec())?;
+        Ok(model)
+    }
+}
+
+/// The observable with qubit `q` moved to `places[q]`.
+fn on_qubits(observable: &PauliSum, places: &[usize]) -> PauliSum {
+    PauliSum::new(observable.terms().iter().map(|(coefficient, string)| {
+        let moved = string.factors().iter().map(|&(qubit, pauli)| (places[qubit], pauli));
+        (*coefficient, PauliString::new(moved).unwrap_or_default())
+    }))
+}
+
+impl DeviceSpec {
+    /// The device with its noise, as the task wants it simulated.
+    pub fn backend(&self, device: &Device, seed: u64) -> NoisyBackend {
+        let execution = match self.execution {
+            Execution::Exact => backend::Execution::Exact,
+            Execution::Trajectories => backend::Execution::Trajectories(TRAJECTORIES),
+            Execution::Readout => backend::Execution::ReadoutOnly,
+        };
+        let options = NoisyOptions { execution, shots: self.shots, seed, ..NoisyOptions::default() };
+        NoisyBackend::new(device.clone(), options)
+    }
+
+    /// A simulator that injects the noise of the device, over `steps` steps of training; `None` if the task does not ask for it.
+    pub fn injecting(
+        &self,
+        simulator: SimulatorBackend<f32>,
+        device: &Device,
+        steps: usize,
+        seed: u64,
+    ) -> Option<InjectingExecutor<SimulatorBackend<f32>>> {
+        let injection = self.injection?;
+        let noise = NoiseModel::new(device, NoiseOptions::default());
+        let executor = InjectingExecutor::new(simulator, noise, injection.factor, injection.draws, seed);
+        Some(executor.with_schedule(injection.schedule, steps))
+    }
+}
