@@ -137,6 +137,13 @@ pub fn final_measurements(circuit: &Circuit) -> Option<Vec<(usize, usize)>> {
     Some(measured)
 }
 
+/// The [`final_measurements`] of a circuit whose pure state before them is always the same, so that many shots can be drawn from it: `None` also if it
+/// resets a qubit, which leaves one of several states.
+pub fn sampled_measurements(circuit: &Circuit) -> Option<Vec<(usize, usize)>> {
+    let resets = |instruction: &Instruction| matches!(instruction, Instruction::Reset(_));
+    if circuit.instructions().iter().any(resets) { None } else { final_measurements(circuit) }
+}
+
 impl Circuit {
     /// The circuit without measurements of qubits to which nothing happens later.
     pub fn without_final_measurements(&self) -> Self {

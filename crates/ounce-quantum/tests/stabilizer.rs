@@ -220,3 +220,28 @@ fn other_gates_are_refused_by_name_and_place() {
     refuse(Gate::pauli_rotation([Pauli::X; 6]), vec![0.1], "pauli on qubits");
     refuse(Gate::from(Standard::Rz).controlled(1), vec![FRAC_PI_2], "crz");
 }
+
+/// Half of a Bell pair is reset: the other half is 0 or 1, and each shot finds its own.
+#[test]
+fn a_reset_qubit_leaves_another_state_in_each_shot() -> Result<(), Box<dyn std::error::Error>> {
+    use ounce_quantum::sim::mps;
+    let mut circuit = Circuit::new(2);
+    circuit.add_bits(2);
+    circuit.apply(Standard::H, &[0])?.cx(0, 1)?.push_instruction(Instruction::Reset(0))?;
+    for qubit in 0..2 {
+        circuit.push_instruction(Instruction::Measure { qubit, bit: qubit })?;
+    }
+    let all = [
+        stabilizer::counts(&circuit, &[], &[], 400, 1)?,
+        mps::counts(&circuit, &[], &[], mps::Truncation::default(), (400, 1))?,
+    ];
+    for counts in all {
+        let seen: Vec<_> = counts.iter().map(|(outcome, times)| (outcome.to_string(), times)).collect();
+        assert_eq!(seen.len(), 2, "{seen:?}");
+        assert!(
+            seen.iter().all(|(outcome, times)| outcome.ends_with('0') && (140..260).contains(times)),
+            "{seen:?}"
+        );
+    }
+    Ok(())
+}

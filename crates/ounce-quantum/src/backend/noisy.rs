@@ -4,7 +4,7 @@ use super::{Backend, BackendError, Request};
 use crate::circuit::{Circuit, Instruction};
 use crate::counts::Counts;
 use crate::device::Device;
-use crate::measurement::{BasisChange, Group, MeasurementPlan};
+use crate::measurement::{BasisChange, Group, MeasurementPlan, sampled_measurements};
 use crate::noise::{NoiseModel, NoiseOptions, Program};
 use crate::sim::density::DensityMatrix;
 use crate::sim::trajectory::{self, Trajectory};
@@ -103,7 +103,7 @@ impl NoisyBackend {
                 trajectory::counts(&program, shots, group, stream, memory)
             }
             Execution::ReadoutOnly => {
-                let group = if program.final_measurements().is_some() { shots } else { 1 };
+                let group = if sampled_measurements(circuit).is_some() { shots } else { 1 };
                 trajectory::counts(&program, shots, group, stream, memory)
             }
             Execution::Exact => {

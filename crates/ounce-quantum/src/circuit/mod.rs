@@ -179,9 +179,9 @@ impl Circuit {
         &mut self.instructions
     }
 
-    /// Keeps some instructions.
-    pub(crate) fn retain_instructions(&mut self, keep: impl FnMut(&Instruction) -> bool) {
-        self.instructions.retain(keep);
+    /// Replaces all instructions by others that are valid in this circuit.
+    pub(crate) fn set_instructions(&mut self, instructions: Vec<Instruction>) {
+        self.instructions = instructions;
     }
 
     /// The gates among the instructions, in order.

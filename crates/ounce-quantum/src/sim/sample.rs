@@ -6,8 +6,9 @@ use ounce_random::Pcg32;
 
 use super::state::{BLOCK, Plan, StateVector};
 use crate::backend::BackendError;
-use crate::circuit::{Circuit, Instruction};
+use crate::circuit::Circuit;
 use crate::counts::{Counts, Outcome};
+use crate::measurement::sampled_measurements;
 
 impl<T: Real> StateVector<T> {
     /// Measures all qubits `shots` times, leaving the state as it is; the basis states found, in order.
@@ -58,7 +59,7 @@ pub fn counts<T: Real>(
     let kernels = pool.kernels();
     let mut random = Pcg32::new(seed);
     let mut counts = Counts::new(circuit.bits());
-    let Some(measured) = final_measurements(circuit) else {
+    let Some(measured) = sampled_measurements(circuit) else {
         let plan = Plan::new::<T>(circuit, kernels);
         for _ in 0..shots {
             let mut state = StateVector::<T>::zero(circuit.qubits(), kernels, limit)?;
@@ -69,7 +70,7 @@ pub fn counts<T: Real>(
         }
         return Ok(counts);
     };
-    let gates = circuit.without_measurements();
+    let gates = circuit.without_final_measurements();
     let mut state = StateVector::<T>::zero(circuit.qubits(), kernels, limit)?;
     state.run(pool, &Plan::new::<T>(&gates, kernels), parameters, inputs, &mut random)?;
     for index in state.sample(pool, shots, &mut random) {
@@ -78,36 +79,4 @@ pub fn counts<T: Real>(
         counts.add(outcome, 1);
     }
     Ok(counts)
-}
-
-/// Qubits and the bits they are measured into at the end of a circuit; `None` if a measurement comes before other instructions on its qubit, a bit is written twice, or a
-/// qubit is reset.
-fn final_measurements(circuit: &Circuit) -> Option<Vec<(usize, usize)>> {
-    let mut measured: Vec<(usize, usize)> = Vec::new();
-    for instruction in circuit.instructions() {
-        let again = |qubit: usize| measured.iter().any(|own| own.0 == qubit);
-        match instruction {
-            Instruction::Gate(operation) if operation.qubits.iter().any(|&qubit| again(qubit)) => {
-                return None;
-            }
-            Instruction::Measure { qubit, bit } => {
-                if again(*qubit) || measured.iter().any(|own| own.1 == *bit) {
-                    return None;
-                }
-                measured.push((*qubit, *bit));
-            }
-            Instruction::Reset(_) => return None,
-            Instruction::Gate(_) | Instruction::Barrier(_) => {}
-        }
-    }
-    Some(measured)
-}
-
-impl Circuit {
-    /// The circuit without its measurements.
-    fn without_measurements(&self) -> Self {
-        let mut circuit = self.clone();
-        circuit.retain_instructions(|instruction| !matches!(instruction, Instruction::Measure { .. }));
-        circuit
-    }
 }

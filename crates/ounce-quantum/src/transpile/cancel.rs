@@ -75,7 +75,10 @@ impl Kept {
     fn remove(&mut self, index: usize) {
         if let Some(instruction) = self.all[index].take() {
             for &qubit in qubits_of(&instruction) {
-                self.on[qubit].retain(|own| *own != index);
+                // Partners are found within the last few.
+                if let Some(at) = self.on[qubit].iter().rposition(|own| *own == index) {
+                    self.on[qubit].remove(at);
+                }
             }
         }
     }

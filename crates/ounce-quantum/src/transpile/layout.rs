@@ -72,10 +72,13 @@ fn embedding(
     }
     // Each qubit after one that it meets, where there is one.
     let mut order: Vec<usize> = Vec::with_capacity(qubits);
+    let mut chosen = vec![false; qubits];
     while order.len() < qubits {
-        let met = |qubit: usize| partners[qubit].iter().filter(|own| order.contains(own)).count();
-        let rest = (0..qubits).filter(|qubit| !order.contains(qubit));
-        order.extend(rest.max_by_key(|&qubit| (met(qubit), partners[qubit].len())));
+        let met = |qubit: usize| partners[qubit].iter().filter(|own| chosen[**own]).count();
+        let rest = (0..qubits).filter(|&qubit| !chosen[qubit]);
+        let Some(next) = rest.max_by_key(|&qubit| (met(qubit), partners[qubit].len())) else { break };
+        chosen[next] = true;
+        order.push(next);
     }
     let mut places = vec![usize::MAX; qubits];
     let mut taken = vec![false; graph.qubits()];

@@ -53,7 +53,7 @@ pub struct Target {
     pub(super) z: G,
     /// The gate that CNOTs are made of.
     pub(super) entangling: Gate,
-    /// Pairs, in the order in which gates can be applied; all, if there is no list.
+    /// Pairs, each in the order in which gates can be applied, sorted; all, if there is no list.
     pub(super) coupling: Option<Vec<(usize, usize)>>,
 }
 
@@ -111,7 +111,9 @@ impl Target {
                 false => Err(TargetError::Coupling { first, second, qubits }),
             }
         });
-        Ok(Self { coupling: Some(checked.collect::<Result<_, _>>()?), ..self })
+        let mut pairs = checked.collect::<Result<Vec<_>, _>>()?;
+        pairs.sort_unstable();
+        Ok(Self { coupling: Some(pairs), ..self })
     }
 
     /// Qubits of the device.
@@ -125,7 +127,7 @@ impl Target {
 
     /// Whether a gate can be applied in this order.
     pub(super) fn directed(&self, first: usize, second: usize) -> bool {
-        self.coupling.as_ref().is_none_or(|pairs| pairs.contains(&(first, second)))
+        self.coupling.as_ref().is_none_or(|pairs| pairs.binary_search(&(first, second)).is_ok())
     }
 
     /// Whether the device runs a gate on two or more qubits as it is.

@@ -57,9 +57,6 @@ pub(crate) fn line(epoch: &Epoch, problem: Option<&Problem>) -> String {
 impl Report {
     /// Evaluates the trained model.
     pub(crate) fn new(task: &Task, prepared: &Prepared, end: &Checkpoint, trainer: &Trainer) -> Result<Self> {
-        let objective = task.train.objective;
-        let mut evaluate =
-            |samples| train::evaluate(&prepared.model, executor, &end.parameters, samples, objective);
         let energy = match &prepared.problem {
             Some(problem) => Some(Energy {
                 reached: trainer.without_noise(prepared, end, &prepared.samples)?.loss + problem.constant,

@@ -9,7 +9,7 @@ use ounce_random::Pcg32;
 use crate::backend::{Backend, BackendError, Request};
 use crate::circuit::{Circuit, Instruction};
 use crate::counts::{Counts, Outcome};
-use crate::measurement::final_measurements;
+use crate::measurement::sampled_measurements;
 
 /// How much of a bond is kept.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -84,7 +84,7 @@ pub fn counts(
     (shots, seed): (u64, u64),
 ) -> Result<Counts, BackendError> {
     let mut random = Pcg32::new(seed);
-    let Some(measured) = final_measurements(circuit) else {
+    let Some(measured) = sampled_measurements(circuit) else {
         let mut counts = Counts::new(circuit.bits());
         for _ in 0..shots {
             counts.add(run(circuit, parameters, inputs, truncation, &mut random)?.1, 1);

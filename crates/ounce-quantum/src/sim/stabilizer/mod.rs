@@ -11,7 +11,7 @@ use crate::backend::{Backend, BackendError, Request};
 use crate::circuit::{Circuit, Instruction, Operation};
 use crate::counts::{Counts, Outcome};
 use crate::gate::Kind;
-use crate::measurement::final_measurements;
+use crate::measurement::sampled_measurements;
 use crate::observable::PauliString;
 use clifford::{Clifford, quarter_turns};
 
@@ -89,7 +89,7 @@ pub fn counts(
     seed: u64,
 ) -> Result<Counts, BackendError> {
     let mut random = Pcg32::new(seed);
-    let Some(measured) = final_measurements(circuit) else {
+    let Some(measured) = sampled_measurements(circuit) else {
         let mut counts = Counts::new(circuit.bits());
         for _ in 0..shots {
             counts.add(run(circuit, parameters, inputs, &mut random)?.1, 1);

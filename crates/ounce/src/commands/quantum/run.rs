@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use ounce_kernels::ThreadPool;
 use ounce_quantum::backend::{Execution, NoisyBackend, NoisyOptions};
 use ounce_quantum::counts::Counts;
-use ounce_quantum::sim::{self, mps::Mps, stabilizer};
+use ounce_quantum::sim::{self, mps, stabilizer};
 use ounce_quantum::transpile::{Target, TranspileOptions, transpile};
 use ounce_quantum::{Circuit, Instruction};
 use std::fmt::Write as _;
@@ -92,7 +92,7 @@ fn simulate(arguments: &Arguments, circuit: &Circuit, parameters: &[f64]) -> Res
             sim::counts::<f64>(&mut pool, circuit, parameters, &[], shots, seed, crate::quantum::STATE_LIMIT)?
         }
         Simulator::Stabilizer => stabilizer::counts(circuit, parameters, &[], shots, seed)?,
-        Simulator::Mps => Mps::counts(circuit, parameters, &[], shots, seed)?,
+        Simulator::Mps => mps::counts(circuit, parameters, &[], mps::Truncation::default(), (shots, seed))?,
     })
 }
 

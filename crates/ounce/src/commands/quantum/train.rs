@@ -80,16 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             ControlFlow::Continue(())
         }
     };
-    let (samples, validation) = (&prepared.samples, prepared.validation.as_ref());
-    let end = train::train(
-        &mut prepared.model,
-        &mut executor,
-        samples,
-        validation,
-        &task.train,
-        start,
-        &mut ended,
-    )?;
+    let end = trainer.train(&prepared, start, &mut ended)?;
     bar.finish_and_clear();
     if let Some(failure) = failed {
         return Err(failure);
