@@ -179,6 +179,11 @@ impl Circuit {
         &mut self.instructions
     }
 
+    /// A circuit with the same qubits, bits, parameters and inputs and other instructions, which must be valid in it.
+    pub(crate) fn with_instructions(&self, instructions: Vec<Instruction>) -> Self {
+        Self { instructions, parameters: self.parameters.clone(), ..*self }
+    }
+
     /// Keeps some instructions.
     pub(crate) fn retain_instructions(&mut self, keep: impl FnMut(&Instruction) -> bool) {
         self.instructions.retain(keep);
