@@ -14,9 +14,12 @@ struct Golden {
     qiskit: BTreeMap<String, GoldenGate>,
     gates: BTreeMap<String, GoldenGate>,
     missing: Vec<String>,
-    encoders: BTreeMap<String, Vec<(String, Vec<usize>, Vec<usize>)>>,
+    encoders: BTreeMap<String, Vec<GoldenEncoding>>,
     layers: BTreeMap<String, Vec<(String, Vec<usize>)>>,
 }
+
+/// Name, qubits and inputs.
+type GoldenEncoding = (String, Vec<usize>, Vec<usize>);
 
 #[derive(Deserialize)]
 struct GoldenGate {
@@ -25,7 +28,7 @@ struct GoldenGate {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("gates.json")).expect("the golden file")
+    serde_json::from_str(include_str!("gates.json")).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn gate(name: &str, dim: usize) -> Option<Gate> {

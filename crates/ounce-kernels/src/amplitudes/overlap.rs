@@ -2,7 +2,7 @@
 
 use super::Real;
 use super::lanes::Lanes;
-use super::run::{Tile, odd, submasks};
+use super::run::{Tile, odd, partner, submasks};
 use super::step::{Kind, Step, Steps};
 
 /// Adds the sums of one step to `sums`.
@@ -23,11 +23,18 @@ pub(super) unsafe fn overlap<T: Real, S: Lanes<T>>(
     unsafe {
         match step.kind {
             Kind::PauliOverlap { x, z, imaginary, permuted, sums: at } => {
-                let sum = match (imaginary, permuted) {
-                    (true, true) => pauli::<T, S, true, true>(s, steps, step, ket, bra, x, z, outer),
-                    (true, false) => pauli::<T, S, true, false>(s, steps, step, ket, bra, x, z, outer),
-                    (false, true) => pauli::<T, S, false, true>(s, steps, step, ket, bra, x, z, outer),
-                    (false, false) => pauli::<T, S, false, false>(s, steps, step, ket, bra, x, z, outer),
+                let own = Product { x, z, outer };
+                let sum = match (imaginary, permuted, x != 0) {
+                    (true, true, true) => pauli::<T, S, true, true, true>(s, steps, step, ket, bra, own),
+                    (true, true, false) => pauli::<T, S, true, true, false>(s, steps, step, ket, bra, own),
+                    (true, false, true) => pauli::<T, S, true, false, true>(s, steps, step, ket, bra, own),
+                    (true, false, false) => pauli::<T, S, true, false, false>(s, steps, step, ket, bra, own),
+                    (false, true, true) => pauli::<T, S, false, true, true>(s, steps, step, ket, bra, own),
+                    (false, true, false) => pauli::<T, S, false, true, false>(s, steps, step, ket, bra, own),
+                    (false, false, true) => pauli::<T, S, false, false, true>(s, steps, step, ket, bra, own),
+                    (false, false, false) => {
+                        pauli::<T, S, false, false, false>(s, steps, step, ket, bra, own)
+                    }
                 };
                 add_to(s, &mut sums[at..at + S::LANES], sum);
             }
@@ -56,56 +63,87 @@ fn add_to<T: Real, S: Lanes<T>>(s: S, sums: &mut [T], x: S::V) {
     }
 }
 
+/// A product of Paulis on rows, and the parity of what lies outside the tile.
+#[derive(Clone, Copy)]
+struct Product {
+    x: usize,
+    z: usize,
+    outer: usize,
+}
+
+/// The sum of the real or, if `IMAGINARY`, imaginary parts of `conj(b) k` over all rows and the rows they are paired with, with their signs. If `PAIRED`, `free` names
+/// one row of each pair.
+///
 /// # Safety
 /// As [`overlap`].
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn pauli<T: Real, S: Lanes<T>, const IMAGINARY: bool, const PERMUTED: bool>(
+unsafe fn pauli<T: Real, S: Lanes<T>, const IMAGINARY: bool, const PERMUTED: bool, const PAIRED: bool>(
     s: S,
     steps: &Steps<'_, T>,
     step: &Step,
     ket: Tile<T>,
     bra: Tile<T>,
-    x: usize,
-    z: usize,
-    outer: usize,
+    Product { x, z, outer }: Product,
 ) -> S::V {
     let by = s.permutation(&steps.permutations[step.permutations]);
-    let part = |(br, bi): (S::V, S::V), (kr, ki): (S::V, S::V), sum: S::V| {
-        let (kr, ki) = if PERMUTED { (s.permute(kr, by), s.permute(ki, by)) } else { (kr, ki) };
-        if IMAGINARY {
-            s.neg_mul_add(bi, kr, s.mul_add(br, ki, sum))
-        } else {
-            s.mul_add(bi, ki, s.mul_add(br, kr, sum))
-        }
-    };
-    let mut sums = [s.splat(T::default()); 2];
-    // The sign of a row comes from the row that it is paired with.
-    let constant = outer ^ odd((step.value ^ x) & z);
-    let (free_z, flip) = (z & step.free, odd(x & z));
-    let mut visit = |row: usize, of: usize| {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let row_of_bra = row | step.value;
-            sums[of] = part(bra.load(s, row_of_bra), ket.load(s, row_of_bra ^ x), sums[of]);
-            if x != 0 {
-                let of = of ^ flip;
-                sums[of] = part(bra.load(s, row_of_bra ^ x), ket.load(s, row_of_bra), sums[of]);
+    let free_z = z & step.free;
+    let signs = [T::from_f64(1.0), T::from_f64(-1.0)];
+    let zero = s.splat(T::default());
+    // Two rows at a time and two products a row have sums of their own, so that additions do not wait for one another.
+    let mut rows = [(zero, zero); 2];
+    let mut partners = [(zero, zero); 2];
+    let first = step.free & step.free.wrapping_neg();
+    let halves = if first == 0 { 1 } else { 2 };
+    for row in submasks(step.free & !first) {
+        for half in 0..2 {
+            if half == halves {
+                break;
+            }
+            let row = row | if half == 1 { first } else { 0 };
+            let sign = s.splat(signs[odd(row & free_z)]);
+            let row = row | step.value;
+            // SAFETY: as the caller promises.
+            unsafe {
+                let (b, k) = (bra.load(s, row), ket.load(s, row ^ x));
+                let k = partner::<T, S, PERMUTED>(s, k, by);
+                rows[half] = part::<T, S, IMAGINARY>(s, b, k, sign, rows[half]);
+                if PAIRED {
+                    let (b, k) = (bra.load(s, row ^ x), ket.load(s, row));
+                    let k = partner::<T, S, PERMUTED>(s, k, by);
+                    partners[half] = part::<T, S, IMAGINARY>(s, b, k, sign, partners[half]);
+                }
             }
         }
-    };
-    if free_z == 0 {
-        submasks(step.free).for_each(|row| visit(row, constant));
-    } else {
-        // Rows of one parity after those of the other, in pairs of runs, so that the sum to add to is known.
-        let first = free_z & free_z.wrapping_neg();
-        for row in submasks(step.free & !first) {
-            let of = constant ^ odd(row & free_z);
-            visit(row, of);
-            visit(row | first, of ^ 1);
-        }
     }
-    s.sub(sums[0], sums[1])
+    let own = total::<T, S, IMAGINARY>(s, rows);
+    let other = total::<T, S, IMAGINARY>(s, partners);
+    let sum = if odd(x & z) == 0 { s.add(own, other) } else { s.sub(own, other) };
+    // The sign of a row comes from the row that it is paired with.
+    if outer ^ odd((step.value ^ x) & z) == 0 { sum } else { s.sub(zero, sum) }
+}
+
+/// Adds the two products that the real or, if `IMAGINARY`, imaginary part of `conj(b) k` consists of.
+#[inline(always)]
+fn part<T: Real, S: Lanes<T>, const IMAGINARY: bool>(
+    s: S,
+    (br, bi): (S::V, S::V),
+    (kr, ki): (S::V, S::V),
+    sign: S::V,
+    sums: (S::V, S::V),
+) -> (S::V, S::V) {
+    let (br, bi) = (s.mul(br, sign), s.mul(bi, sign));
+    if IMAGINARY {
+        (s.mul_add(br, ki, sums.0), s.mul_add(bi, kr, sums.1))
+    } else {
+        (s.mul_add(br, kr, sums.0), s.mul_add(bi, ki, sums.1))
+    }
+}
+
+/// What sums of [`part`] make.
+#[inline(always)]
+fn total<T: Real, S: Lanes<T>, const IMAGINARY: bool>(s: S, sums: [(S::V, S::V); 2]) -> S::V {
+    let (first, second) = (s.add(sums[0].0, sums[1].0), s.add(sums[0].1, sums[1].1));
+    if IMAGINARY { s.sub(first, second) } else { s.add(first, second) }
 }
 
 /// # Safety
@@ -123,12 +161,20 @@ unsafe fn matrix<T: Real, S: Lanes<T>, const ROWS: usize, const PATTERNS: usize>
     unsafe {
         let zero = s.splat(T::default());
         let mut sums = [[[(zero, zero); PATTERNS]; ROWS]; ROWS];
-        let offsets: [usize; ROWS] = std::array::from_fn(|r| steps.offsets[step.offsets + r]);
-        let by: [S::P; PATTERNS] =
-            std::array::from_fn(|p| s.permutation(&steps.permutations[step.permutations + p]));
+        let mut offsets = [0; ROWS];
+        for r in 0..ROWS {
+            offsets[r] = steps.offsets[step.offsets + r];
+        }
+        let mut by = [s.permutation(&steps.permutations[0]); PATTERNS];
+        for p in 0..PATTERNS {
+            by[p] = s.permutation(&steps.permutations[step.permutations + p]);
+        }
         for row in submasks(step.free) {
             let row = row | step.value;
-            let b: [(S::V, S::V); ROWS] = std::array::from_fn(|r| bra.load(s, row | offsets[r]));
+            let mut b = [(zero, zero); ROWS];
+            for r in 0..ROWS {
+                b[r] = bra.load(s, row | offsets[r]);
+            }
             for c in 0..ROWS {
                 let (re, im) = ket.load(s, row | offsets[c]);
                 for p in 0..PATTERNS {

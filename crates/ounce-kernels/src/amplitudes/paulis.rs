@@ -178,7 +178,10 @@ pub(crate) unsafe fn expectations<T: Real, S: Lanes<T>>(
                 let mut parts = [zero; 2];
                 if z & (BLOCK - 1) == 0 && start % BLOCK == 0 {
                     // The sign is the same in the whole block.
-                    let sum = products[..rows].iter().fold(zero, |sum, &product| s.add(sum, product));
+                    let mut sum = zero;
+                    for &product in &products[..rows] {
+                        sum = s.add(sum, product);
+                    }
                     parts[odd((start ^ group.row_x) & z)] = sum;
                 } else {
                     for (i, &product) in products[..rows].iter().enumerate() {

@@ -52,13 +52,30 @@ impl<T: Real> Tile<T> {
 
 /// The numbers whose bits lie in a mask, in ascending order.
 #[inline(always)]
-pub(super) fn submasks(mask: usize) -> impl Iterator<Item = usize> {
-    let mut current = 0usize;
-    (0..1usize << mask.count_ones()).map(move |_| {
-        let own = current;
-        current = current.wrapping_sub(mask) & mask;
-        own
-    })
+pub(super) fn submasks(mask: usize) -> Submasks {
+    Submasks { mask, next: 0, left: 1 << mask.count_ones() }
+}
+
+/// See [`submasks`].
+pub(super) struct Submasks {
+    mask: usize,
+    next: usize,
+    left: usize,
+}
+
+impl Iterator for Submasks {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        if self.left == 0 {
+            return None;
+        }
+        let own = self.next;
+        self.left -= 1;
+        self.next = own.wrapping_sub(self.mask) & self.mask;
+        Some(own)
+    }
 }
 
 /// Whether an odd number of bits is set.
@@ -164,9 +181,6 @@ unsafe fn gate<T: Real, S: Lanes<T>>(
     }
 }
 
-/// Vectors of complex numbers: one of real parts, one of imaginary parts.
-type Complexes<T, S> = (<S as Lanes<T>>::V, <S as Lanes<T>>::V);
-
 /// A complex coefficient.
 ///
 /// # Safety
@@ -226,22 +240,31 @@ unsafe fn dense<
     // SAFETY: as the caller promises.
     unsafe {
         let from = steps.coefficients.as_ptr().add(step.coefficients);
-        let m: [[[Complexes<T, S>; PATTERNS]; ROWS]; ROWS] = std::array::from_fn(|r| {
-            std::array::from_fn(|c| {
-                std::array::from_fn(|p| coefficient::<T, S, UNIFORM>(s, from, (r * ROWS + c) * PATTERNS + p))
-            })
-        });
-        let offsets: [usize; ROWS] = std::array::from_fn(|r| steps.offsets[step.offsets + r]);
-        let by: [S::P; PATTERNS] =
-            std::array::from_fn(|p| s.permutation(&steps.permutations[step.permutations + p]));
+        let zero = s.splat(T::default());
+        let mut m = [[[(zero, zero); PATTERNS]; ROWS]; ROWS];
+        let mut offsets = [0; ROWS];
+        let mut by = [s.permutation(&steps.permutations[0]); PATTERNS];
+        for r in 0..ROWS {
+            offsets[r] = steps.offsets[step.offsets + r];
+            for c in 0..ROWS {
+                for p in 0..PATTERNS {
+                    m[r][c][p] = coefficient::<T, S, UNIFORM>(s, from, (r * ROWS + c) * PATTERNS + p);
+                }
+            }
+        }
+        for p in 0..PATTERNS {
+            by[p] = s.permutation(&steps.permutations[step.permutations + p]);
+        }
         for row in submasks(step.free) {
             let row = row | step.value;
-            let x: [[Complexes<T, S>; PATTERNS]; ROWS] = std::array::from_fn(|c| {
+            let mut x = [[(zero, zero); PATTERNS]; ROWS];
+            for c in 0..ROWS {
                 let (re, im) = tile.load(s, row | offsets[c]);
-                std::array::from_fn(|p| {
-                    if p == 0 { (re, im) } else { (s.permute(re, by[p]), s.permute(im, by[p])) }
-                })
-            });
+                x[c][0] = (re, im);
+                for p in 1..PATTERNS {
+                    x[c][p] = (s.permute(re, by[p]), s.permute(im, by[p]));
+                }
+            }
             for r in 0..ROWS {
                 let mut sum = None;
                 for c in 0..ROWS {
@@ -385,16 +408,6 @@ unsafe fn pauli<T: Real, S: Lanes<T>, const IMAGINARY: bool, const PERMUTED: boo
         let cos = s.load(from);
         let sin = [s.load(from.add(S::LANES)), s.load(from.add(2 * S::LANES))];
         let by = s.permutation(&steps.permutations[step.permutations]);
-        let partner = |(re, im): (S::V, S::V)| {
-            if PERMUTED { (s.permute(re, by), s.permute(im, by)) } else { (re, im) }
-        };
-        let turn = |(re, im): (S::V, S::V), (x, y): (S::V, S::V), sin: S::V| {
-            if IMAGINARY {
-                (s.neg_mul_add(sin, y, s.mul(cos, re)), s.mul_add(sin, x, s.mul(cos, im)))
-            } else {
-                (s.mul_add(sin, x, s.mul(cos, re)), s.mul_add(sin, y, s.mul(cos, im)))
-            }
-        };
         let flip = odd(x & z);
         let free_z = z & step.free;
         let constant = outer ^ odd(step.value & z);
@@ -403,14 +416,43 @@ unsafe fn pauli<T: Real, S: Lanes<T>, const IMAGINARY: bool, const PERMUTED: boo
             let (even, uneven) = if odd(row & free_z) == 0 { (same, other) } else { (other, same) };
             let row = row | step.value;
             let a = tile.load(s, row);
+            let image = partner::<T, S, PERMUTED>(s, a, by);
             if x == 0 {
-                tile.store(s, row, turn(a, partner(a), even));
+                tile.store(s, row, turn::<T, S, IMAGINARY>(s, a, image, cos, even));
             } else {
                 let b = tile.load(s, row ^ x);
-                tile.store(s, row, turn(a, partner(b), even));
-                tile.store(s, row ^ x, turn(b, partner(a), if flip == 0 { even } else { uneven }));
+                let back = partner::<T, S, PERMUTED>(s, b, by);
+                tile.store(s, row, turn::<T, S, IMAGINARY>(s, a, back, cos, even));
+                let sin = if flip == 0 { even } else { uneven };
+                tile.store(s, row ^ x, turn::<T, S, IMAGINARY>(s, b, image, cos, sin));
             }
         }
+    }
+}
+
+/// A row with its lanes permuted, if they are.
+#[inline(always)]
+pub(super) fn partner<T: Real, S: Lanes<T>, const PERMUTED: bool>(
+    s: S,
+    (re, im): (S::V, S::V),
+    by: S::P,
+) -> (S::V, S::V) {
+    if PERMUTED { (s.permute(re, by), s.permute(im, by)) } else { (re, im) }
+}
+
+/// `cos a + e b`, `e` being `sin` or `i sin`.
+#[inline(always)]
+fn turn<T: Real, S: Lanes<T>, const IMAGINARY: bool>(
+    s: S,
+    (re, im): (S::V, S::V),
+    (x, y): (S::V, S::V),
+    cos: S::V,
+    sin: S::V,
+) -> (S::V, S::V) {
+    if IMAGINARY {
+        (s.neg_mul_add(sin, y, s.mul(cos, re)), s.mul_add(sin, x, s.mul(cos, im)))
+    } else {
+        (s.mul_add(sin, x, s.mul(cos, re)), s.mul_add(sin, y, s.mul(cos, im)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Running programs: on a batch of states, and on a large state tile by tile.
 
-use super::{Buffer, Line, Program, Real, Tile};
+use super::{Line, Program, Real, Tile};
 use crate::pool::SharedMut;
 use crate::{Team, pool};
 
@@ -8,19 +8,18 @@ use crate::{Team, pool};
 const PARTS: usize = 64;
 
 impl<T: Real> Program<T> {
-    /// Runs the program on states that are one tile: gates on `ket` and, if there is one, on `bra`; overlaps of the two (of `ket` with itself if there is no
-    /// `bra`) are added to `sums`.
+    /// Runs the program on states, one tile after another: gates on `ket` and, if there is one, on `bra`; overlaps of the two (of `ket` with itself if there
+    /// is no `bra`) are added to `sums`.
     ///
     /// # Panics
-    /// If the lengths are not [`Program::tile_len`] and [`Program::sums`], or the tile does not begin at the lowest qubits.
+    /// Unless the states consist of a power of two of rows that the tile's qubits lie in, and there are [`Program::sums`] sums.
     pub fn run(&self, ket: &mut [T], bra: Option<&mut [T]>, sums: &mut [f64]) {
-        let lanes = self.layout().lane_qubits();
-        assert!(
-            self.tile().iter().enumerate().all(|(bit, &qubit)| qubit == bit + lanes),
-            "not a whole state"
-        );
-        let mut own = Buffer::<T>::zeroed(self.sums());
-        self.run_tile(ket, bra, 0, &mut own, sums);
+        let tiles = Tiles::new(self, ket.len());
+        assert!(bra.as_ref().is_none_or(|bra| bra.len() == ket.len()) && sums.len() == self.sums());
+        let mut lines = Vec::new();
+        let (ket, bra) = (SharedMut::new(ket), bra.map(SharedMut::new));
+        // SAFETY: the states are borrowed exclusively.
+        unsafe { tiles.run(0..tiles.count, &ket, bra.as_ref(), &mut lines, sums) };
     }
 
     /// Runs it on the tile whose first row is row `base` of the state. `scratch` is as long as `sums` and zero, before and after.
@@ -45,59 +44,29 @@ impl<T: Real> Program<T> {
     }
 }
 
-/// Runs a program on all tiles of a large state, on all threads: gates on `ket` and, if there is one, on `bra`. The sums that its overlaps
-/// read, in double precision.
+/// As [`Program::run`] on all threads. The sums that the program's overlaps read, in double precision.
 ///
 /// # Panics
-/// Unless the states consist of a power of two of rows that the tile's qubits lie in.
+/// As [`Program::run`].
 pub fn sweep<T: Real>(
     team: &mut Team<'_>,
     program: &Program<T>,
     ket: &mut [T],
     bra: Option<&mut [T]>,
 ) -> Vec<f64> {
-    let (layout, row_len) = (program.layout(), program.layout().row_len());
-    let bits: Vec<usize> = program.tile().iter().map(|qubit| qubit - layout.lane_qubits()).collect();
-    let rows = ket.len() / row_len;
-    assert!(rows.is_power_of_two() && rows * row_len == ket.len() && bits.iter().all(|&bit| 1 << bit < rows));
+    let tiles = Tiles::new(program, ket.len());
     assert!(bra.as_ref().is_none_or(|bra| bra.len() == ket.len()));
-    let held: usize = bits.iter().map(|bit| 1 << bit).sum();
-    let tiles = rows / program.rows();
-    let parts = tiles.min(PARTS);
-    let map = TileMap::new(&bits);
+    let parts = tiles.count.min(PARTS);
     let (ket, bra) = (SharedMut::new(ket), bra.map(SharedMut::new));
     let width = program.sums();
     let mut sums = vec![0.0; parts * width];
     let shared_sums = SharedMut::new(&mut sums);
     team.run_with_buffers(parts, |part, buffers| {
-        let len = program.tile_len();
-        let lines = (2 * len + width).div_ceil(64 / T::BYTES) + 2;
-        let memory = pool::at_least_lines(&mut buffers.lines, lines);
-        let (tile, scratch) = bytemuck::cast_slice_mut::<Line, T>(memory).split_at_mut(2 * len);
-        let (ket_tile, bra_tile) = tile.split_at_mut(len);
-        let scratch = &mut scratch[..width];
-        scratch.fill(T::default());
-        // SAFETY: each part has its own sums and is run once.
-        let sums = unsafe { shared_sums.slice(part * width, width) };
-        for tile in part * tiles / parts..(part + 1) * tiles / parts {
-            let base = deposit(tile, (rows - 1) & !held);
-            // SAFETY: different tiles have different rows, and each is run once.
-            unsafe {
-                if map.contiguous() {
-                    let bra = bra.as_ref().map(|bra| bra.slice(base * row_len, len));
-                    program.run_tile(ket.slice(base * row_len, len), bra, base, scratch, sums);
-                    continue;
-                }
-                map.gather(&ket, base, row_len, ket_tile);
-                if let Some(bra) = &bra {
-                    map.gather(bra, base, row_len, bra_tile);
-                }
-                program.run_tile(ket_tile, bra.as_ref().map(|_| &mut *bra_tile), base, scratch, sums);
-                map.scatter(ket_tile, base, row_len, &ket);
-                if let Some(bra) = &bra {
-                    map.scatter(bra_tile, base, row_len, bra);
-                }
-            }
+        let own = part * tiles.count / parts..(part + 1) * tiles.count / parts;
+        // SAFETY: each part has its own sums and tiles, and is run once.
+        unsafe {
+            let sums = shared_sums.slice(part * width, width);
+            tiles.run(own, &ket, bra.as_ref(), &mut buffers.lines, sums);
         }
     });
     let mut total = vec![0.0; width];
@@ -105,6 +74,70 @@ pub fn sweep<T: Real>(
         total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
     }
     total
+}
+
+/// The tiles of a state for a program.
+struct Tiles<'a, T> {
+    program: &'a Program<T>,
+    map: TileMap,
+    count: usize,
+    /// Bits of a row's number that number the tiles.
+    outer: usize,
+}
+
+impl<'a, T: Real> Tiles<'a, T> {
+    fn new(program: &'a Program<T>, len: usize) -> Self {
+        let (lanes, row_len) = (program.layout().lane_qubits(), program.layout().row_len());
+        let bits: Vec<usize> = program.tile().iter().map(|qubit| qubit - lanes).collect();
+        let rows = len / row_len;
+        assert!(rows.is_power_of_two() && rows * row_len == len, "{len} numbers are no state");
+        assert!(bits.iter().all(|&bit| 1 << bit < rows), "the tile has qubits that the state lacks");
+        let held: usize = bits.iter().map(|bit| 1 << bit).sum();
+        Self { program, map: TileMap::new(&bits), count: rows / program.rows(), outer: (rows - 1) & !held }
+    }
+
+    /// Runs the program on some tiles, with memory for a tile of each state.
+    ///
+    /// # Safety
+    /// Nobody else uses these tiles.
+    unsafe fn run(
+        &self,
+        tiles: std::ops::Range<usize>,
+        ket: &SharedMut<'_, T>,
+        bra: Option<&SharedMut<'_, T>>,
+        lines: &mut Vec<Line>,
+        sums: &mut [f64],
+    ) {
+        let (program, row_len, len) =
+            (self.program, self.program.layout().row_len(), self.program.tile_len());
+        let copied = if self.map.contiguous() { 0 } else { len };
+        let needed = (2 * copied + program.sums()).div_ceil(64 / T::BYTES) + 1;
+        let memory = bytemuck::cast_slice_mut::<Line, T>(pool::at_least_lines(lines, needed));
+        let (tile, scratch) = memory.split_at_mut(2 * copied);
+        let (ket_tile, bra_tile) = tile.split_at_mut(copied);
+        let scratch = &mut scratch[..program.sums()];
+        scratch.fill(T::default());
+        for tile in tiles {
+            let base = deposit(tile, self.outer);
+            // SAFETY: different tiles have different rows, and the caller promises that nobody else uses them.
+            unsafe {
+                if self.map.contiguous() {
+                    let bra = bra.map(|bra| bra.slice(base * row_len, len));
+                    program.run_tile(ket.slice(base * row_len, len), bra, base, scratch, sums);
+                    continue;
+                }
+                self.map.gather(ket, base, row_len, ket_tile);
+                if let Some(bra) = bra {
+                    self.map.gather(bra, base, row_len, bra_tile);
+                }
+                program.run_tile(ket_tile, bra.map(|_| &mut *bra_tile), base, scratch, sums);
+                self.map.scatter(ket_tile, base, row_len, ket);
+                if let Some(bra) = bra {
+                    self.map.scatter(bra_tile, base, row_len, bra);
+                }
+            }
+        }
+    }
 }
 
 /// The bits of `index` put where `mask` has bits.

@@ -1,7 +1,7 @@
 //! Gates: everything that is known of one, in one place.
 //!
 //! A [`Gate`] is a [`Standard`] unitary, a rotation about a product of Paulis or any unitary, with any number of controls before it; so `cx`, `ccx` and `c4x`
-//! are one gate with 1, 2 and 4 controls. [`standard`] has the table of the standard unitaries, [`names`] that of all names.
+//! are one gate with 1, 2 and 4 controls. `standard` has the table of the standard unitaries, [`names`] that of all names.
 
 mod names;
 mod spectrum;

@@ -1,7 +1,7 @@
 //! Layers: what trainable circuits are built of.
 //!
 //! A [`Layer`] puts one gate on many qubits, a [`Template`] repeats blocks of layers; [`Template::named`] has TorchQuantum's templates and the design
-//! spaces of the papers, [`Template::two_local`] Qiskit's circuits of rotations and entanglement.
+//! spaces of the papers, [`TwoLocal`] Qiskit's circuits of rotations and entanglement.
 
 mod fourier;
 mod named;

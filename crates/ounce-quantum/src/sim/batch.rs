@@ -11,6 +11,7 @@ use super::Initial;
 use super::bind::Values;
 use super::node::Node;
 use super::observe::Terms;
+use super::plan::{Pass, TileSize, passes};
 use super::state::write_amplitudes;
 use crate::backend::Request;
 use crate::circuit::Symbol;
@@ -19,10 +20,16 @@ use crate::circuit::Symbol;
 pub(super) struct Batch<'a, T> {
     request: &'a Request<'a>,
     nodes: &'a [Node],
+    reversed: Vec<Node>,
     terms: &'a Terms,
+    forward: Vec<Pass>,
+    backward: Vec<Pass>,
     layout: Layout<T>,
     groups: Vec<Group<T>>,
 }
+
+/// Bytes of the tiles that the states of a group are cut into: they stay in the first-level cache while a pass works on them.
+const TILE_BYTES: usize = 32 << 10;
 
 /// Samples that are worked on together, and what came out.
 struct Group<T> {
@@ -50,7 +57,15 @@ impl<'a, T: Real> Batch<'a, T> {
             parameters: Vec::new(),
             inputs: Vec::new(),
         });
-        let mut batch = Self { request, nodes, terms, layout, groups: groups.collect() };
+        let size = |states: usize| {
+            let rows = TILE_BYTES / (states * layout.row_len() * T::BYTES);
+            TileSize { qubits: request.circuit.qubits(), lanes: 0, chunk: 0, tile: rows.ilog2() as usize }
+        };
+        let reversed: Vec<Node> = nodes.iter().rev().cloned().collect();
+        let forward = passes(nodes, size(1), Node::mixed);
+        let backward = passes(&reversed, size(2), Node::overlapped);
+        let groups = groups.collect();
+        let mut batch = Self { request, nodes, reversed, terms, forward, backward, layout, groups };
         let mut groups = std::mem::take(&mut batch.groups);
         team.for_each_chunk_mut(&mut groups, 1, |number, group| {
             batch.forward_group(number, &mut group[0], initial)
@@ -72,10 +87,6 @@ impl<'a, T: Real> Batch<'a, T> {
         Values { parameters: self.request.parameters, inputs, width }
     }
 
-    fn program(&self) -> Program<T> {
-        Program::new(self.layout, &(0..self.request.circuit.qubits()).collect::<Vec<_>>())
-    }
-
     fn forward_group(&self, number: usize, group: &mut Group<T>, initial: &Initial<'_>) {
         let samples = self.samples(number);
         group.state = Buffer::zeroed(self.layout.len(self.request.circuit.qubits()));
@@ -89,12 +100,14 @@ impl<'a, T: Real> Batch<'a, T> {
             }
         }
         let values = self.values(number);
-        let mut program = self.program();
-        self.nodes.iter().for_each(|node| node.push(&mut program, values));
-        program.run(&mut group.state, None, &mut []);
+        for pass in &self.forward {
+            let mut program = Program::new(self.layout, &pass.tile);
+            pass.nodes.iter().for_each(|&node| self.nodes[node].push(&mut program, values));
+            program.run(&mut group.state, None, &mut []);
+        }
         let terms = self.terms.weighted(self.layout, |_, _| 1.0);
         let mut sums = vec![T::default(); self.terms.products.len() * self.layout.lanes()];
-        terms.expectations(&group.state, 0..program.rows(), &mut sums);
+        terms.expectations(&group.state, 0..1 << self.request.circuit.qubits(), &mut sums);
         let width = self.request.observables.len();
         group.values = vec![0.0; samples.len() * width];
         for (product, &(_, observable)) in self.terms.of.iter().enumerate() {
@@ -134,23 +147,25 @@ impl<'a, T: Real> Batch<'a, T> {
         let mut bra = Buffer::zeroed(group.state.len());
         terms.apply(&group.state, 0, &mut bra);
         let values = self.values(number);
-        let mut program = self.program();
-        let mut overlaps: Vec<(&Node, Overlap)> = Vec::new();
-        for node in self.nodes.iter().rev() {
-            overlaps.extend(node.push_overlap(&mut program).map(|overlap| (node, overlap)));
-            node.push_inverse(&mut program, values);
-        }
-        let mut sums = vec![0.0; program.sums()];
-        program.run(&mut group.state, Some(&mut bra), &mut sums);
         let inputs = self.request.circuit.inputs();
         group.parameters = vec![0.0; self.request.parameters.len()];
         group.inputs = vec![0.0; samples.len() * inputs];
-        for (node, overlap) in &overlaps {
-            for lane in 0..samples.len() {
-                node.add_gradients(overlap, &sums, lane, values, &mut |symbol, gradient| match symbol {
-                    Symbol::Parameter(index) => group.parameters[index] += gradient,
-                    Symbol::Input(index) => group.inputs[lane * inputs + index] += gradient,
-                });
+        for pass in &self.backward {
+            let mut program = Program::new(self.layout, &pass.tile);
+            let mut overlaps: Vec<(&Node, Overlap)> = Vec::new();
+            for node in pass.nodes.iter().map(|&node| &self.reversed[node]) {
+                overlaps.extend(node.push_overlap(&mut program).map(|overlap| (node, overlap)));
+                node.push_inverse(&mut program, values);
+            }
+            let mut sums = vec![0.0; program.sums()];
+            program.run(&mut group.state, Some(&mut bra), &mut sums);
+            for (node, overlap) in &overlaps {
+                for lane in 0..samples.len() {
+                    node.add_gradients(overlap, &sums, lane, values, &mut |symbol, gradient| match symbol {
+                        Symbol::Parameter(index) => group.parameters[index] += gradient,
+                        Symbol::Input(index) => group.inputs[lane * inputs + index] += gradient,
+                    });
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ pub const MAX_QUBITS: usize = 30;
 /// The lowest qubits beyond lanes that lie in every tile.
 const CHUNK: usize = 2;
 /// Bytes of a tile: it stays in the second-level cache while a pass works on it.
-const TILE_BYTES: usize = 128 << 10;
+const TILE_BYTES: usize = 256 << 10;
 
 /// 2^qubits amplitudes in single or double precision.
 #[derive(Clone, Debug)]

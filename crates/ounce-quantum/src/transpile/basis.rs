@@ -173,10 +173,10 @@ impl Writer<'_> {
                     steps.push(Step::Gate(fixed(G::Sx, &[qubit])));
                     z(&mut steps, PI.into());
                 }
-                Turns::Rx => steps.push(Step::Gate(op(G::Rx, &[qubit], &[angle.clone()]))),
+                Turns::Rx => steps.push(Step::Gate(op(G::Rx, &[qubit], std::slice::from_ref(angle)))),
                 Turns::Ry => {
                     z(&mut steps, FRAC_PI_2.into());
-                    steps.push(Step::Gate(op(G::Ry, &[qubit], &[angle.clone()])));
+                    steps.push(Step::Gate(op(G::Ry, &[qubit], std::slice::from_ref(angle))));
                     z(&mut steps, Angle::from(-FRAC_PI_2));
                 }
                 _ => {

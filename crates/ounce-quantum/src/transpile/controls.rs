@@ -14,9 +14,9 @@ const MULTIPLEXED: usize = 6;
 /// `P(angle)` on the target with controls: a rotation, and what phase is missing on the controls.
 pub(super) fn phase(controls: &[usize], target: usize, angle: &Angle) -> Vec<Operation> {
     let Some((&last, others)) = controls.split_last() else {
-        return vec![op(G::P, &[target], &[angle.clone()])];
+        return vec![op(G::P, &[target], std::slice::from_ref(angle))];
     };
-    let rotation = controlled(op(G::Rz, &[target], &[angle.clone()]), controls);
+    let rotation = controlled(op(G::Rz, &[target], std::slice::from_ref(angle)), controls);
     vec![rotation, controlled(op(G::P, &[last], &[angle.scaled(0.5)]), others)]
 }
 

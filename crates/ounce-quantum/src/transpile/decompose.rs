@@ -13,15 +13,35 @@ use crate::observable::Pauli;
 
 /// The operations, with those that `keep` does not want replaced by simpler ones until it does or there are no simpler ones.
 pub fn decompose(operations: &[Operation], keep: impl Fn(&Operation) -> bool) -> Vec<Operation> {
+    decompose_by(operations, |operation| if keep(operation) { None } else { simpler(operation) })
+}
+
+/// The operations, each replaced by what `rule` makes of it, until that is nothing more.
+pub(super) fn decompose_by(
+    operations: &[Operation],
+    rule: impl Fn(&Operation) -> Option<Vec<Operation>>,
+) -> Vec<Operation> {
     let mut result = Vec::with_capacity(operations.len());
     let mut stack: Vec<Operation> = operations.iter().rev().cloned().collect();
     while let Some(operation) = stack.pop() {
-        match if keep(&operation) { None } else { simpler(&operation) } {
+        match rule(&operation) {
             Some(parts) => stack.extend(parts.into_iter().rev()),
             None => result.push(operation),
         }
     }
     result
+}
+
+/// A controlled phase or RZ by way of RZZ, up to a global phase; `None` for other gates.
+pub(super) fn by_rzz(operation: &Operation) -> Option<Vec<Operation>> {
+    let ([control, target], 1) = (&operation.qubits[..], operation.gate.controls()) else { return None };
+    let half = |sign: f64| [operation.angles[0].scaled(0.5 * sign)];
+    let turns = match operation.gate.standard()? {
+        G::P => vec![op(G::Rz, &[*control], &half(1.0)), op(G::Rz, &[*target], &half(1.0))],
+        G::Rz => vec![op(G::Rz, &[*target], &half(1.0))],
+        _ => return None,
+    };
+    Some(turns.into_iter().chain([op(G::Rzz, &operation.qubits, &half(-1.0))]).collect())
 }
 
 /// What a gate does in terms of simpler ones; `None` if there are none.
@@ -162,7 +182,8 @@ fn rule_of_many(standard: G, q: &[usize], angles: &[Angle]) -> Rule {
 /// about X makes YY of ZZ.
 fn exchange(q: &[usize], beta: &Angle, [a, b]: [Angle; 2]) -> Rule {
     let quarter = |qubit: usize| turn(G::Rx, &[qubit], -FRAC_PI_2);
-    let outer = vec![op(G::P, &q[..1], &[beta.clone()]), quarter(q[0]), quarter(q[1]), cx(q[0], q[1])];
+    let outer =
+        vec![op(G::P, &q[..1], std::slice::from_ref(beta)), quarter(q[0]), quarter(q[1]), cx(q[0], q[1])];
     (outer, vec![op(G::Rx, &q[..1], &[a]), op(G::Rz, &q[1..], &[b])])
 }
 
@@ -182,7 +203,7 @@ fn pauli_rotation(paulis: &[Pauli], qubits: &[usize], angle: &Angle) -> Rule {
         }
     }
     outer.extend(acted.windows(2).map(|pair| cx(pair[0].0, pair[1].0)));
-    (outer, vec![op(G::Rz, &[last], &[angle.clone()])])
+    (outer, vec![op(G::Rz, &[last], std::slice::from_ref(angle))])
 }
 
 /// Whether it is a CNOT.

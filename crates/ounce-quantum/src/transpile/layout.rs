@@ -9,13 +9,13 @@ use ounce_random::Pcg32;
 const STEPS: usize = 100_000;
 
 /// The best of several starts: that without swaps, if there is one that is found soon, the trivial one, and random ones, each improved by routing the
-/// circuit back and forth. `None` if the circuit has more qubits than are connected.
+/// circuit back and forth; `cost` says what a routed circuit costs. `None` if the circuit has more qubits than are connected.
 pub(super) fn search(
     instructions: &[Instruction],
     qubits: usize,
     graph: &Graph,
-    trials: usize,
-    seed: u64,
+    (trials, seed): (usize, u64),
+    cost: impl Fn(&Routed) -> usize,
 ) -> Option<(Vec<usize>, Routed)> {
     let forward = Order::new(instructions.iter(), qubits);
     let backward = Order::new(instructions.iter().rev(), qubits);
@@ -28,7 +28,8 @@ pub(super) fn search(
         let routed = route(&forward, graph, &places, &mut random)?;
         return Some((places, routed));
     }
-    let mut best: Option<(Vec<usize>, Routed)> = None;
+    let mut best = None;
+    let mut least = usize::MAX;
     for trial in 0..trials.max(1) {
         let mut order = part.clone();
         if trial > 0 {
@@ -40,7 +41,9 @@ pub(super) fn search(
             places = route(&backward, graph, &places, &mut random)?.last;
         }
         let routed = route(&forward, graph, &places, &mut random)?;
-        if best.as_ref().is_none_or(|(_, own)| routed.swaps < own.swaps) {
+        let own = cost(&routed);
+        if own < least {
+            least = own;
             best = Some((places, routed));
         }
     }

@@ -26,9 +26,11 @@ pub use state::prepare_state;
 pub use target::{Target, TargetError};
 
 use crate::circuit::{Circuit, Instruction, Operation};
+use crate::gate::Standard;
 use coupling::Graph;
+use decompose::decompose_by;
 use ounce_random::Pcg32;
-use routing::{Order, placed, route};
+use routing::{Order, Routed, placed, route};
 
 /// Where the qubits of a circuit start on the device.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,13 +52,13 @@ pub struct TranspileOptions {
     pub trials: usize,
     /// Seed of these, and of choices between equally good swaps.
     pub seed: u64,
-    /// Whether gates that undo each other are left out, and stretches on two qubits made anew.
+    /// Whether gates that undo each other are left out, stretches on two qubits made anew, and swaps replaced by other places at the end.
     pub optimize: bool,
 }
 
 impl Default for TranspileOptions {
     fn default() -> Self {
-        Self { layout: Layout::Search, trials: 10, seed: 0, optimize: true }
+        Self { layout: Layout::Search, trials: 20, seed: 0, optimize: true }
     }
 }
 
@@ -110,33 +112,66 @@ pub fn transpile(
     if own > device {
         return Err(TranspileError::Qubits { circuit: own, device });
     }
-    let pairs = |operation: &Operation| operation.qubits.len() <= 2;
-    let cancelled = |instructions: Vec<Instruction>, qubits: usize| match options.optimize {
-        true => cancel::cancel(instructions, qubits),
-        false => instructions,
+    let pairs = |operation: &Operation| match operation.qubits.len() {
+        0..=2 => None,
+        _ => simpler(operation),
     };
-    let instructions = cancelled(lowered(circuit.instructions(), pairs), own);
-    let (first, last, swaps, instructions) = place(&instructions, own, target, options)?;
-    let mut instructions = lowered(&instructions, |operation| target.runs(operation));
+    let mut instructions = lowered(circuit.instructions(), pairs);
+    let mut relabelled: Vec<usize> = (0..own).collect();
     if options.optimize {
-        // What the device runs on two qubits counts as one CNOT.
-        let cost = |operation: &Operation| usize::from(operation.qubits.len() == 2);
-        instructions = cancelled(instructions, device);
-        instructions = blocks::resynthesize(instructions, device, cost);
-        instructions = cancelled(instructions, device);
+        instructions = without_swaps(cancel::cancel(instructions, own), &mut relabelled);
     }
+    let finish = |instructions: &[Instruction]| native(instructions, target, options.optimize);
+    let placed = place(&instructions, own, target, options, &finish)?;
     let mut written = circuit.emptied(device);
-    written.extend_valid(basis::translate(&instructions, target));
-    Ok(Transpiled { circuit: written, first, last, swaps })
+    written.extend_valid(basis::translate(&finish(&placed.instructions), target));
+    let last = relabelled.iter().map(|&qubit| placed.last[qubit]).collect();
+    Ok(Transpiled { circuit: written, first: placed.first, last, swaps: placed.swaps })
 }
 
-/// The instructions with gates taken apart until `keep` wants them or they are on one qubit or CNOTs.
-fn lowered(instructions: &[Instruction], keep: impl Fn(&Operation) -> bool) -> Vec<Instruction> {
+/// The instructions in what the device runs on two qubits, CNOTs and gates on one qubit.
+fn native(instructions: &[Instruction], target: &Target, optimize: bool) -> Vec<Instruction> {
+    let has_rzz = target.has(&Standard::Rzz.into());
+    let rule = |operation: &Operation| match target.runs(operation) {
+        true => None,
+        false if has_rzz => decompose::by_rzz(operation).or_else(|| simpler(operation)),
+        false => simpler(operation),
+    };
+    let instructions = lowered(instructions, rule);
+    if !optimize {
+        return instructions;
+    }
+    // What the device runs on two qubits counts as one CNOT.
+    let cost = |operation: &Operation| usize::from(operation.qubits.len() == 2);
+    let instructions = cancel::cancel(instructions, target.qubits());
+    let instructions = blocks::resynthesize(instructions, target.qubits(), cost);
+    cancel::cancel(instructions, target.qubits())
+}
+
+/// The instructions without swaps: what follows one is on the other qubit. `labels` says which qubit holds what at the end.
+fn without_swaps(instructions: Vec<Instruction>, labels: &mut [usize]) -> Vec<Instruction> {
+    let mut left = Vec::with_capacity(instructions.len());
+    for instruction in instructions {
+        match &instruction {
+            Instruction::Gate(Operation { gate, qubits, .. }) if *gate == Standard::Swap.into() => {
+                labels.swap(qubits[0], qubits[1]);
+            }
+            other => left.push(placed(other, labels)),
+        }
+    }
+    left
+}
+
+/// The instructions with each gate replaced by what the rule makes of it.
+fn lowered(
+    instructions: &[Instruction],
+    rule: impl Fn(&Operation) -> Option<Vec<Operation>>,
+) -> Vec<Instruction> {
     let mut lowered = Vec::with_capacity(instructions.len());
     for instruction in instructions {
         match instruction {
             Instruction::Gate(operation) => {
-                let parts = decompose(std::slice::from_ref(operation), &keep);
+                let parts = decompose_by(std::slice::from_ref(operation), &rule);
                 lowered
                     .extend(parts.into_iter().filter(|part| !part.qubits.is_empty()).map(Instruction::Gate));
             }
@@ -146,7 +181,16 @@ fn lowered(instructions: &[Instruction], keep: impl Fn(&Operation) -> bool) -> V
     lowered
 }
 
-type Placed = (Vec<usize>, Vec<usize>, usize, Vec<Instruction>);
+/// A circuit on the qubits of the device.
+struct Placed {
+    first: Vec<usize>,
+    last: Vec<usize>,
+    swaps: usize,
+    instructions: Vec<Instruction>,
+}
+
+/// Above this number of instructions layouts are compared by their swaps, not by what becomes of them.
+const COMPARED: usize = 3000;
 
 /// Puts the circuit's qubits on those of the device.
 fn place(
@@ -154,6 +198,7 @@ fn place(
     qubits: usize,
     target: &Target,
     options: &TranspileOptions,
+    finish: &dyn Fn(&[Instruction]) -> Vec<Instruction>,
 ) -> Result<Placed, TranspileError> {
     let given = match &options.layout {
         Layout::Search => None,
@@ -171,7 +216,7 @@ fn place(
     let Some(coupling) = &target.coupling else {
         let places: Vec<usize> = given.unwrap_or_else(|| (0..qubits).collect());
         let moved = instructions.iter().map(|instruction| placed(instruction, &places)).collect();
-        return Ok((places.clone(), places, 0, moved));
+        return Ok(Placed { first: places.clone(), last: places, swaps: 0, instructions: moved });
     };
     let graph = Graph::new(target.qubits(), coupling);
     let (places, routed) = match given {
@@ -180,10 +225,19 @@ fn place(
             let routed = route(&order, &graph, &places, &mut Pcg32::new(options.seed));
             (places, routed.ok_or(TranspileError::NoPath)?)
         }
-        None => layout::search(instructions, qubits, &graph, options.trials, options.seed)
-            .ok_or(TranspileError::NoPath)?,
+        None => {
+            let cost = |routed: &Routed| match instructions.len() > COMPARED {
+                true => routed.swaps,
+                false => finish(&routed.instructions)
+                    .iter()
+                    .filter(|own| cancel::qubits_of(own).len() == 2)
+                    .count(),
+            };
+            let searched = layout::search(instructions, qubits, &graph, (options.trials, options.seed), cost);
+            searched.ok_or(TranspileError::NoPath)?
+        }
     };
-    Ok((places, routed.last, routed.swaps, routed.instructions))
+    Ok(Placed { first: places, last: routed.last, swaps: routed.swaps, instructions: routed.instructions })
 }
 
 #[cfg(test)]

@@ -127,9 +127,9 @@ impl Target {
 
 /// Whether all qubits of a gate play the same part.
 pub(super) fn symmetric(gate: &Gate) -> bool {
-    match (gate.standard(), gate.controls()) {
-        (Some(G::Z | G::P | G::S | G::Sdg | G::T | G::Tdg), _) => true,
-        (Some(G::Swap | G::ISwap | G::SqrtSwap | G::Rxx | G::Ryy | G::Rzz), 0) => true,
-        _ => false,
-    }
+    matches!(
+        (gate.standard(), gate.controls()),
+        (Some(G::Z | G::P | G::S | G::Sdg | G::T | G::Tdg), _)
+            | (Some(G::Swap | G::ISwap | G::SqrtSwap | G::Rxx | G::Ryy | G::Rzz), 0)
+    )
 }

@@ -146,7 +146,7 @@ fn gates_become_as_few_as_is_known() -> Result<(), CircuitError> {
         (c(G::P), vec![a()], [2, 0]),
         (c(G::Z), vec![], [1, 2]),
         (G::Rzz.into(), vec![a()], [2, 0]),
-        (G::Swap.into(), vec![], [3, 0]),
+        (G::Swap.into(), vec![], [0, 0]),
         (Gate::from(G::X).controlled(2), vec![], [6, 2]),
         (c(G::Swap), vec![], [8, 2]),
     ] {
