@@ -102,13 +102,12 @@ impl Group {
     pub fn measured(&self, circuit: &Circuit, way: BasisChange) -> Result<Circuit, CircuitError> {
         let turned = self.turned(circuit, way)?;
         let own = self.basis.factors().len();
-        let mut measured = turned.clone();
-        measured.add_bits(own);
         let moved = turned.instructions().iter().map(|instruction| match *instruction {
             Instruction::Measure { qubit, bit } => Instruction::Measure { qubit, bit: bit + own },
             ref other => other.clone(),
         });
-        measured.set_instructions(moved.collect());
+        let mut measured = turned.with_instructions(moved.collect());
+        measured.add_bits(own);
         for (bit, qubit) in self.qubits().enumerate() {
             measured.push_instruction(Instruction::Measure { qubit, bit })?;
         }
@@ -159,9 +158,7 @@ impl Circuit {
             kept.push(instruction.clone());
         }
         kept.reverse();
-        let mut circuit = self.clone();
-        circuit.set_instructions(kept);
-        circuit
+        self.with_instructions(kept)
     }
 }
 

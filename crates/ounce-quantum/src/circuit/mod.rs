@@ -179,9 +179,9 @@ impl Circuit {
         &mut self.instructions
     }
 
-    /// Replaces all instructions by others that are valid in this circuit.
-    pub(crate) fn set_instructions(&mut self, instructions: Vec<Instruction>) {
-        self.instructions = instructions;
+    /// A circuit with the same qubits, bits, parameters and inputs and other instructions, which must be valid in it.
+    pub(crate) fn with_instructions(&self, instructions: Vec<Instruction>) -> Self {
+        Self { instructions, parameters: self.parameters.clone(), ..*self }
     }
 
     /// The gates among the instructions, in order.

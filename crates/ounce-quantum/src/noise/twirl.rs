@@ -28,9 +28,7 @@ impl NoiseModel {
                 }));
             }
         }
-        let mut noisy = circuit.clone();
-        noisy.set_instructions(instructions);
-        noisy
+        circuit.with_instructions(instructions)
     }
 }
 
