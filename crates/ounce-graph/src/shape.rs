@@ -85,6 +85,9 @@ pub fn walk<const N: usize>(
     strides: [&[usize]; N],
     mut visit: impl FnMut(usize, [usize; N]),
 ) {
+    if shape.contains(&0) {
+        return;
+    }
     let mut position = 0;
     walk_axis(shape, strides, [0; N], &mut position, &mut visit);
 }
