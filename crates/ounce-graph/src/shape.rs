@@ -109,7 +109,7 @@ fn walk_axis<const N: usize>(
     for _ in 0..*extent {
         walk_axis(shape, inner, offsets, position, visit);
         for (offset, strides) in offsets.iter_mut().zip(&strides) {
-            *offset += strides[0];
+            *offset = offset.wrapping_add(strides[0]);
         }
     }
 }

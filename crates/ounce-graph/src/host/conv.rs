@@ -299,7 +299,7 @@ fn strided<T>(plane: &[T], from: usize, stride: usize, len: usize) -> impl Itera
 pub(crate) fn depthwise_forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f32], y: &mut [f32]) {
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
     let stride = shape.window.stride[1];
-    team.for_each_chunk_mut(y, places, |plane, y| {
+    super::rows(team, y, places, |plane, y| {
         let w = &w[plane % shape.channels * taps..][..taps];
         let x = &x[plane * image..][..image];
         for_each_run(shape, |tap, place, len, from| {
@@ -316,7 +316,7 @@ pub(crate) fn depthwise_forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32
 fn depthwise_transposed(team: &mut Team<'_>, shape: &ConvShape, g: &[f32], w: &[f32], out: &mut [f32]) {
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
     let stride = shape.window.stride[1];
-    team.for_each_chunk_mut(out, image, |plane, out| {
+    super::rows(team, out, image, |plane, out| {
         let w = &w[plane % shape.channels * taps..][..taps];
         let g = &g[plane * places..][..places];
         for_each_run(shape, |tap, place, len, from| {
