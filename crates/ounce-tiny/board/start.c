@@ -119,6 +119,11 @@ void ounce_reset(void)
 {
     /* Full access to the floating-point unit. */
     *(volatile uint32_t *)0xE000ED88U |= 0xFU << 20;
+    /* No access to the megabyte below the stack: region 0 of the MPU, all else as without one. */
+    *(volatile uint32_t *)0xE000ED98U = 0U;
+    *(volatile uint32_t *)0xE000ED9CU = 0x1FF00000U;
+    *(volatile uint32_t *)0xE000EDA0U = (1U << 28) | (19U << 1) | 1U;
+    *(volatile uint32_t *)0xE000ED94U = 5U;
     __asm__ volatile("dsb\n\tisb" ::: "memory");
     ounce_begin();
 }

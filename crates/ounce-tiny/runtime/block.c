@@ -6,81 +6,89 @@ int32_t ounce_requantize_one(const ounce_requantize *requantize, int32_t channel
     return ounce_requantized(requantize, channel, sum);
 }
 
-#if OUNCE_DSP && OUNCE_VFP
-/* As ounce_round_even and then + zero, saturating at int32 instead of 2^22: the same once it is clamped to a byte. */
-static inline int32_t ounce_nearest_plus(float x, int32_t zero)
+#if OUNCE_FAST
+/* One sum to element `at`; `nearest` is a constant. */
+OUNCE_INLINE void ounce_store_fast(int32_t sum, float scale, int32_t zero, int nearest, int8_t *y, uint8_t *unclamped, size_t at)
 {
-    int32_t y;
-    float rounded = x;
-    __asm__("vcvtr.s32.f32 %0, %0" : "+t"(rounded));
-    (void)memcpy(&y, &rounded, sizeof y);
-    __asm__("qadd %0, %0, %1" : "+r"(y) : "r"(zero));
-    return y;
+    const int32_t q = ounce_fast_sum(sum, scale, zero, nearest);
+    const int32_t clamped = ounce_saturate8(q);
+    y[at] = (int8_t)clamped;
+    if (unclamped != NULL) {
+        ounce_set_bit(unclamped, at, q == clamped);
+    }
 }
 
-static inline int32_t ounce_truncated_plus(float x, int32_t zero)
+OUNCE_INLINE void ounce_store_places_fast(float scale, int32_t zero, int nearest, const int32_t *sums, int32_t count, int8_t *y,
+                                          uint8_t *unclamped, size_t at, size_t stride)
 {
-    int32_t y;
-    float rounded = x;
-    __asm__("vcvt.s32.f32 %0, %0" : "+t"(rounded));
-    (void)memcpy(&y, &rounded, sizeof y);
-    __asm__("qadd %0, %0, %1" : "+r"(y) : "r"(zero));
-    return y;
+    const int32_t *const end = &sums[count];
+    while (sums != end) {
+        ounce_store_fast(*sums, scale, zero, nearest, y, unclamped, at);
+        sums = &sums[1];
+        at += stride;
+    }
 }
 
-static inline void ounce_store_columns4(const ounce_requantize *r, int32_t channel, const int32_t *sums, int8_t *y,
+/* Sums of `rows` channels at 4 places each. */
+OUNCE_INLINE void ounce_store_rows_fast(const float *scale, int32_t zero, int nearest, const int32_t *sums, int32_t rows, int8_t *y,
                                         uint8_t *unclamped, size_t at, size_t stride)
 {
-    const int32_t zero = r->zero;
-    int32_t q[4];
-    if (r->rounding == OUNCE_NEAREST) {
-        const float scale = r->scale[channel];
-        q[0] = ounce_nearest_plus((float)sums[0] * scale, zero);
-        q[1] = ounce_nearest_plus((float)sums[1] * scale, zero);
-        q[2] = ounce_nearest_plus((float)sums[2] * scale, zero);
-        q[3] = ounce_nearest_plus((float)sums[3] * scale, zero);
-    } else if (r->rounding == OUNCE_TRUNCATE) {
-        const float scale = r->scale[channel];
-        q[0] = ounce_truncated_plus((float)sums[0] * scale, zero);
-        q[1] = ounce_truncated_plus((float)sums[1] * scale, zero);
-        q[2] = ounce_truncated_plus((float)sums[2] * scale, zero);
-        q[3] = ounce_truncated_plus((float)sums[3] * scale, zero);
-    } else {
-        for (int32_t c = 0; c < 4; c++) {
-            q[c] = ounce_requantized(r, channel, sums[c]);
-        }
-    }
-    int8_t *to = &y[at];
-    if ((r->low == -128) && (r->high == 127)) {
-        to[0] = (int8_t)ounce_saturate8(q[0]);
-        to[stride] = (int8_t)ounce_saturate8(q[1]);
-        to[2U * stride] = (int8_t)ounce_saturate8(q[2]);
-        to[3U * stride] = (int8_t)ounce_saturate8(q[3]);
-    } else {
-        to[0] = (int8_t)ounce_clamp(q[0], r->low, r->high);
-        to[stride] = (int8_t)ounce_clamp(q[1], r->low, r->high);
-        to[2U * stride] = (int8_t)ounce_clamp(q[2], r->low, r->high);
-        to[3U * stride] = (int8_t)ounce_clamp(q[3], r->low, r->high);
-    }
-    if (unclamped != NULL) {
-        for (size_t c = 0U; c < 4U; c++) {
-            ounce_set_bit(unclamped, at + c * stride, (q[c] >= r->low) && (q[c] <= r->high));
-        }
+    const int32_t *const end = &sums[4 * rows];
+    while (sums != end) {
+        const float factor = *scale;
+        ounce_store_fast(sums[0], factor, zero, nearest, y, unclamped, at);
+        ounce_store_fast(sums[1], factor, zero, nearest, y, unclamped, at + stride);
+        ounce_store_fast(sums[2], factor, zero, nearest, y, unclamped, at + 2U * stride);
+        ounce_store_fast(sums[3], factor, zero, nearest, y, unclamped, at + 3U * stride);
+        sums = &sums[4];
+        scale = &scale[1];
+        at++;
     }
 }
 #endif
 
-void ounce_store_column(const ounce_requantize *r, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
+void ounce_store_places(const ounce_requantize *r, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
                         uint8_t *unclamped, size_t at, size_t stride)
 {
-#if OUNCE_DSP && OUNCE_VFP
-    if (count == 4) {
-        ounce_store_columns4(r, channel, sums, y, unclamped, at, stride);
+#if OUNCE_FAST
+    if (ounce_is_fast(r)) {
+        const float scale = r->scale[channel];
+        if (r->rounding == OUNCE_TRUNCATE) {
+            ounce_store_places_fast(scale, r->zero, 0, sums, count, y, unclamped, at, stride);
+        } else if (unclamped == NULL) {
+            ounce_store_places_fast(scale, r->zero, 1, sums, count, y, NULL, at, stride);
+        } else {
+            ounce_store_places_fast(scale, r->zero, 1, sums, count, y, unclamped, at, stride);
+        }
         return;
     }
 #endif
     for (int32_t c = 0; c < count; c++) {
         ounce_store(r, channel, sums[c], y, unclamped, at + (size_t)c * stride);
+    }
+}
+
+/* Sums [rows][4] of channels from `channel` on, at `columns` places each. */
+static void ounce_store_rows(const ounce_requantize *r, int32_t channel, const int32_t *sums, int32_t rows, int32_t columns, int8_t *y,
+                             uint8_t *unclamped, size_t at, size_t stride)
+{
+#if OUNCE_FAST
+    if ((columns == 4) && ounce_is_fast(r)) {
+        const float *scale = &r->scale[channel];
+        if (r->rounding == OUNCE_TRUNCATE) {
+            ounce_store_rows_fast(scale, r->zero, 0, sums, rows, y, unclamped, at, stride);
+        } else if (unclamped == NULL) {
+            ounce_store_rows_fast(scale, r->zero, 1, sums, rows, y, NULL, at, stride);
+        } else {
+            ounce_store_rows_fast(scale, r->zero, 1, sums, rows, y, unclamped, at, stride);
+        }
+        return;
+    }
+#endif
+    for (int32_t row = 0; row < rows; row++) {
+        for (int32_t c = 0; c < columns; c++) {
+            ounce_store(r, channel + row, sums[4 * row + c], y, unclamped, at + (size_t)row + (size_t)c * stride);
+        }
     }
 }
 
@@ -116,7 +124,7 @@ void ounce_block_column(const int8_t *x, int32_t x_zero, int32_t taps, int32_t c
 }
 
 /* The last 1 to 3 weights of a row, filled up with zeros; by bytes, since what lies behind them may be no memory. */
-static inline uint32_t ounce_load_rest(const int8_t *w, int32_t rest)
+OUNCE_INLINE uint32_t ounce_load_rest(const int8_t *w, int32_t rest)
 {
     uint32_t w4 = (uint8_t)w[0];
     if (rest > 1) {
@@ -148,12 +156,11 @@ static inline uint32_t ounce_load_rest(const int8_t *w, int32_t rest)
         quad = &quad[4];                                        \
     } while (0)
 
-static inline void ounce_multiply_row(int32_t taps, const int16_t *block, const int8_t *w, int32_t bias, int32_t *sums)
+/* All taps but the last taps % 8 of one row; the sums so far are in `sums`. Always of 4 columns. */
+OUNCE_INLINE void ounce_multiply_row(int32_t taps, const int16_t *block, const int8_t *w, int32_t bias, int32_t *sums)
 {
     const uint64_t *quad = (const uint64_t *)(const void *)block;
-    const int8_t *pair_end = &w[taps & ~7];
-    const int8_t *end = &w[taps & ~3];
-    const int32_t rest = taps & 3;
+    const int8_t *const pair_end = &w[taps & ~7];
     int32_t s0 = bias;
     int32_t s1 = bias;
     int32_t s2 = bias;
@@ -165,14 +172,16 @@ static inline void ounce_multiply_row(int32_t taps, const int16_t *block, const 
         w = &w[8];
         OUNCE_QUAD(second);
     }
-    if (w != end) {
-        const uint32_t w4 = ounce_load4(w);
-        w = &w[4];
-        OUNCE_QUAD(w4);
-    }
-    if (rest != 0) {
-        const uint32_t w4 = ounce_load_rest(w, rest);
-        OUNCE_QUAD(w4);
+    if ((taps & 7) != 0) {
+        if ((taps & 4) != 0) {
+            const uint32_t w4 = ounce_load4(w);
+            w = &w[4];
+            OUNCE_QUAD(w4);
+        }
+        if ((taps & 3) != 0) {
+            const uint32_t w4 = ounce_load_rest(w, taps & 3);
+            OUNCE_QUAD(w4);
+        }
     }
     sums[0] = s0;
     sums[1] = s1;
@@ -180,7 +189,7 @@ static inline void ounce_multiply_row(int32_t taps, const int16_t *block, const 
     sums[3] = s3;
 }
 #else
-static inline void ounce_multiply_row(int32_t taps, const int16_t *block, const int8_t *w, int32_t bias, int32_t *sums)
+OUNCE_INLINE void ounce_multiply_row(int32_t taps, const int16_t *block, const int8_t *w, int32_t bias, int32_t *sums)
 {
     static const int32_t place[4] = {0, 2, 1, 3};
     for (int32_t c = 0; c < 4; c++) {
@@ -193,21 +202,21 @@ static inline void ounce_multiply_row(int32_t taps, const int16_t *block, const 
 }
 #endif
 
+/* Rows whose sums are held at a time. */
+#define OUNCE_ROWS 16
+
 void ounce_multiply_block(int32_t taps, int32_t out_channels, const int16_t *block, int32_t columns, const int8_t *w,
                           const int32_t *bias, const ounce_requantize *r, int8_t *y, uint8_t *unclamped, size_t at)
 {
-    for (int32_t o = 0; o < out_channels; o++) {
-        int32_t sums[4];
-        ounce_multiply_row(taps, block, w, bias[o], sums);
-        w = &w[taps];
-#if OUNCE_DSP && OUNCE_VFP
-        if (columns == 4) {
-            ounce_store_columns4(r, o, sums, y, unclamped, at + (size_t)o, (size_t)out_channels);
-        } else {
-            ounce_store_column(r, o, sums, columns, y, unclamped, at + (size_t)o, (size_t)out_channels);
+    for (int32_t o = 0; o < out_channels; o += OUNCE_ROWS) {
+        const int32_t rows = ((out_channels - o) < OUNCE_ROWS) ? (out_channels - o) : OUNCE_ROWS;
+        int32_t sums[4 * OUNCE_ROWS];
+        const int32_t *const end = &sums[4 * rows];
+        for (int32_t *to = sums; to != end; to = &to[4]) {
+            ounce_multiply_row(taps, block, w, *bias, to);
+            w = &w[taps];
+            bias = &bias[1];
         }
-#else
-        ounce_store_column(r, o, sums, columns, y, unclamped, at + (size_t)o, (size_t)out_channels);
-#endif
+        ounce_store_rows(r, o, sums, rows, columns, y, unclamped, at + (size_t)o, (size_t)out_channels);
     }
 }

@@ -39,18 +39,22 @@ static void ounce_gather_window(const ounce_conv *conv, const int8_t *x, int32_t
         int8_t *row_to = &to[ky * row];
         if ((iy < 0) || (iy >= conv->in_height) || (end <= first)) {
             (void)memset(row_to, x_zero, (size_t)row);
+        } else if ((first == 0) && (end == conv->kernel_width)) {
+            const int8_t *from = &x[(iy * conv->in_width + left) * channels];
+            int32_t t = 0;
+            for (; t < (row - 3); t += 4) {
+                (void)memcpy(&row_to[t], &from[t], 4U);
+            }
+            for (; t < row; t++) {
+                row_to[t] = from[t];
+            }
         } else {
             const int8_t *from = &x[(iy * conv->in_width + left + first) * channels];
             int32_t t = 0;
             for (; t < first * channels; t++) {
                 row_to[t] = (int8_t)x_zero;
             }
-            const int32_t whole = end * channels;
-            for (; t < (whole - 3); t += 4) {
-                (void)memcpy(&row_to[t], from, 4U);
-                from = &from[4];
-            }
-            for (; t < whole; t++) {
+            for (; t < end * channels; t++) {
                 row_to[t] = *from;
                 from = &from[1];
             }

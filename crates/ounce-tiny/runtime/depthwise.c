@@ -82,7 +82,7 @@ static void ounce_pack_weights(const ounce_conv *conv, const int8_t *w, uint32_t
 }
 
 /* One place, any kernel: 4 taps at a time. */
-static inline int32_t ounce_window_sum(const int8_t *x, int32_t width, int32_t rows, int32_t quads, const uint32_t *pairs, int32_t bias)
+OUNCE_INLINE int32_t ounce_window_sum(const int8_t *x, int32_t width, int32_t rows, int32_t quads, const uint32_t *pairs, int32_t bias)
 {
     int32_t sum = bias;
     for (int32_t ky = 0; ky < rows; ky++) {
@@ -97,50 +97,121 @@ static inline int32_t ounce_window_sum(const int8_t *x, int32_t width, int32_t r
     return sum;
 }
 
-/* Two neighbouring places of a kernel with 3 columns, stride 1. */
-static inline void ounce_pair_of_3(const int8_t *x, int32_t width, const uint32_t *pairs, int32_t bias, int32_t *sums)
+/* Two neighbouring places, stride 1, one row of 3 taps: `outer` is (w0, w2), `inner` (w1, 0). */
+#define OUNCE_PAIR_OF_3(from, outer, inner)          \
+    do {                                             \
+        const uint32_t x4 = ounce_load4(from);       \
+        const uint32_t even = ounce_sxtb16(x4);      \
+        const uint32_t odd = ounce_sxtb16_odd(x4);   \
+        s0 = ounce_smlad(even, outer, s0);           \
+        s0 = ounce_smlabb(odd, inner, s0);           \
+        s1 = ounce_smlad(odd, outer, s1);            \
+        s1 = ounce_smlatb(even, inner, s1);          \
+    } while (0)
+
+/* A row of outputs of a 3 x 3 kernel, stride 1. */
+static void ounce_row_of_3(const int8_t *x, int32_t width, const uint32_t *pairs, int32_t bias, int32_t count, int32_t *sums)
 {
-    int32_t s0 = bias;
-    int32_t s1 = bias;
-    for (int32_t ky = 0; ky < 3; ky++) {
-        const uint32_t x4 = ounce_load4(x);
-        const uint32_t even = ounce_sxtb16(x4);
-        const uint32_t odd = ounce_sxtb16_odd(x4);
-        const uint32_t outer = pairs[2 * ky];
-        const uint32_t inner = pairs[2 * ky + 1];
-        s0 = ounce_smlad(even, outer, s0);
-        s0 = ounce_smlabb(odd, inner, s0);
-        s1 = ounce_smlad(odd, outer, s1);
-        s1 = ounce_smlatb(even, inner, s1);
-        x = &x[width];
+    const uint32_t p0 = pairs[0];
+    const uint32_t p1 = pairs[1];
+    const uint32_t p2 = pairs[2];
+    const uint32_t p3 = pairs[3];
+    const uint32_t p4 = pairs[4];
+    const uint32_t p5 = pairs[5];
+    const int32_t *const end = &sums[count & ~1];
+    while (sums != end) {
+        int32_t s0 = bias;
+        int32_t s1 = bias;
+        OUNCE_PAIR_OF_3(x, p0, p1);
+        OUNCE_PAIR_OF_3(&x[width], p2, p3);
+        OUNCE_PAIR_OF_3(&x[2 * width], p4, p5);
+        sums[0] = s0;
+        sums[1] = s1;
+        sums = &sums[2];
+        x = &x[2];
     }
-    sums[0] = s0;
-    sums[1] = s1;
+    if ((count & 1) != 0) {
+        sums[0] = ounce_window_sum(x, width, 3, 1, pairs, bias);
+    }
+}
+
+/* A row of outputs of a kernel with 5 (rows == 5) or 7 columns, stride 1, two at a time. */
+OUNCE_INLINE void ounce_row_of_pairs(const int8_t *x, int32_t width, int32_t rows, const uint32_t *pairs, int32_t bias, int32_t count,
+                                      int32_t *sums)
+{
+    const int32_t *const end = &sums[count & ~1];
+    while (sums != end) {
+        const int8_t *from = x;
+        const uint32_t *w = pairs;
+        const uint32_t *const w_end = &pairs[4 * rows];
+        int32_t s0 = bias;
+        int32_t s1 = bias;
+        while (w != w_end) {
+            const uint32_t left = ounce_load4(from);
+            const uint32_t right = ounce_load4(&from[4]);
+            const uint32_t e0 = ounce_sxtb16(left);
+            const uint32_t o0 = ounce_sxtb16_odd(left);
+            const uint32_t e1 = ounce_sxtb16(right);
+            const uint32_t o1 = ounce_sxtb16_odd(right);
+            s0 = ounce_smlad(e0, w[0], s0);
+            s0 = ounce_smlad(o0, w[1], s0);
+            s1 = ounce_smlad(o0, w[0], s1);
+            s1 = ounce_smlatb(e0, w[1], s1);
+            s1 = ounce_smlabt(e1, w[1], s1);
+            if (rows == 5) {
+                s0 = ounce_smlabb(e1, w[2], s0);
+                s1 = ounce_smlabb(o1, w[2], s1);
+            } else {
+                s0 = ounce_smlad(e1, w[2], s0);
+                s0 = ounce_smlabb(o1, w[3], s0);
+                s1 = ounce_smlad(o1, w[2], s1);
+                s1 = ounce_smlatb(e1, w[3], s1);
+            }
+            w = &w[4];
+            from = &from[width];
+        }
+        sums[0] = s0;
+        sums[1] = s1;
+        sums = &sums[2];
+        x = &x[2];
+    }
+    if ((count & 1) != 0) {
+        sums[0] = ounce_window_sum(x, width, rows, 2, pairs, bias);
+    }
+}
+
+/* A row of outputs, any stride, one at a time. */
+OUNCE_INLINE void ounce_row_of_windows(const int8_t *x, int32_t stride, int32_t width, int32_t rows, int32_t quads,
+                                        const uint32_t *pairs, int32_t bias, int32_t count, int32_t *sums)
+{
+    const int32_t *const end = &sums[count];
+    while (sums != end) {
+        *sums = ounce_window_sum(x, width, rows, quads, pairs, bias);
+        sums = &sums[1];
+        x = &x[stride];
+    }
 }
 
 /* Sums of `count` neighbouring places of one row of outputs. */
-static inline void ounce_row_sums(const ounce_conv *conv, const ounce_plane *plane, const int8_t *x, const uint32_t *pairs,
-                                  int32_t bias, int32_t count, int32_t *sums)
+static void ounce_row_sums(const ounce_conv *conv, const ounce_plane *plane, const int8_t *x, const uint32_t *pairs, int32_t bias,
+                           int32_t count, int32_t *sums)
 {
     const int32_t stride = conv->stride_width;
-    if ((count == 4) && (conv->kernel_width == 3) && (conv->kernel_height == 3)) {
-        if (stride == 1) {
-            ounce_pair_of_3(x, plane->width, pairs, bias, sums);
-            ounce_pair_of_3(&x[2], plane->width, pairs, bias, &sums[2]);
-        } else {
-            for (int32_t c = 0; c < 4; c++) {
-                sums[c] = ounce_window_sum(&x[c * stride], plane->width, 3, 1, pairs, bias);
-            }
-        }
-    } else if ((conv->kernel_width > 4) && (conv->kernel_width <= 8)) {
-        for (int32_t c = 0; c < count; c++) {
-            sums[c] = ounce_window_sum(&x[c * stride], plane->width, conv->kernel_height, 2, pairs, bias);
-        }
+    const int32_t width = plane->width;
+    const int32_t rows = conv->kernel_height;
+    const int32_t side = (rows == conv->kernel_width) ? rows : 0;
+    if ((side == 3) && (stride == 1)) {
+        ounce_row_of_3(x, width, pairs, bias, count, sums);
+    } else if (side == 3) {
+        ounce_row_of_windows(x, stride, width, 3, 1, pairs, bias, count, sums);
+    } else if ((side == 5) && (stride == 1)) {
+        ounce_row_of_pairs(x, width, 5, pairs, bias, count, sums);
+    } else if ((side == 7) && (stride == 1)) {
+        ounce_row_of_pairs(x, width, 7, pairs, bias, count, sums);
+    } else if ((side == 5) || (side == 7)) {
+        ounce_row_of_windows(x, stride, width, rows, 2, pairs, bias, count, sums);
     } else {
-        const int32_t quads = (conv->kernel_width + 3) / 4;
-        for (int32_t c = 0; c < count; c++) {
-            sums[c] = ounce_window_sum(&x[c * stride], plane->width, conv->kernel_height, quads, pairs, bias);
-        }
+        ounce_row_of_windows(x, stride, width, rows, (conv->kernel_width + 3) / 4, pairs, bias, count, sums);
     }
 }
 #else
@@ -160,18 +231,16 @@ static void ounce_row_sums(const ounce_conv *conv, const ounce_plane *plane, con
 }
 #endif
 
+/* Outputs whose sums are held at a time, from several rows where these are short. */
+#define OUNCE_PLACES 64
+
 void ounce_depthwise_s8(const ounce_conv *conv, const int8_t *x, int32_t x_zero, const int8_t *w, const int32_t *bias,
                         const ounce_requantize *requantize, int8_t *y, uint8_t *unclamped, void *scratch)
 {
     const int32_t channels = conv->out_channels;
     const int32_t taps = conv->kernel_height * conv->kernel_width;
-#if OUNCE_DSP
-    uint32_t *pairs = (uint32_t *)scratch;
     const int32_t packed = conv->kernel_height * ((conv->kernel_width + 3) / 4) * 8;
     const ounce_plane plane = ounce_plane_of(conv, (int8_t *)scratch + packed);
-#else
-    const ounce_plane plane = ounce_plane_of(conv, (int8_t *)scratch);
-#endif
     (void)memset(plane.bytes, x_zero, (size_t)plane.width * (size_t)plane.height + 8U);
     if (unclamped != NULL) {
         const size_t outputs = (size_t)conv->out_height * (size_t)conv->out_width * (size_t)channels;
@@ -183,22 +252,30 @@ void ounce_depthwise_s8(const ounce_conv *conv, const int8_t *x, int32_t x_zero,
         size_t at = (size_t)channel;
         ounce_fill_plane(conv, x, channel, &plane);
 #if OUNCE_DSP
-        ounce_pack_weights(conv, w_channel, pairs);
+        uint32_t *weights = (uint32_t *)scratch;
+        ounce_pack_weights(conv, w_channel, weights);
+#else
+        const int8_t *weights = w_channel;
 #endif
+        int32_t sums[OUNCE_PLACES];
+        int32_t held = 0;
         for (int32_t oy = 0; oy < conv->out_height; oy++) {
             const int8_t *row = &plane.bytes[oy * conv->stride_height * plane.width];
-            for (int32_t ox = 0; ox < conv->out_width; ox += 4) {
-                const int32_t count = ((conv->out_width - ox) < 4) ? (conv->out_width - ox) : 4;
-                int32_t sums[4];
-#if OUNCE_DSP
-                ounce_row_sums(conv, &plane, row, pairs, corrected, count, sums);
-#else
-                ounce_row_sums(conv, &plane, row, w_channel, corrected, count, sums);
-#endif
-                ounce_store_column(requantize, channel, sums, count, y, unclamped, at, (size_t)channels);
-                at += (size_t)count * (size_t)channels;
-                row = &row[4 * conv->stride_width];
+            int32_t ox = 0;
+            while (ox < conv->out_width) {
+                const int32_t left = conv->out_width - ox;
+                const int32_t room = OUNCE_PLACES - held;
+                const int32_t count = (left < room) ? left : room;
+                ounce_row_sums(conv, &plane, &row[ox * conv->stride_width], weights, corrected, count, &sums[held]);
+                ox += count;
+                held += count;
+                if (held == OUNCE_PLACES) {
+                    ounce_store_places(requantize, channel, sums, held, y, unclamped, at, (size_t)channels);
+                    at += (size_t)held * (size_t)channels;
+                    held = 0;
+                }
             }
         }
+        ounce_store_places(requantize, channel, sums, held, y, unclamped, at, (size_t)channels);
     }
 }

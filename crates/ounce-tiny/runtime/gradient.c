@@ -1,12 +1,40 @@
 /* Gradients that flow back: masks, scales, transposed convolutions. */
 #include "ounce_internal.h"
 
+/* Element `at` of the mask. */
+static inline int ounce_bit(const uint8_t *bits, size_t at)
+{
+    return (((uint32_t)bits[at >> 3] & (1U << (at & 7U))) != 0U) ? 1 : 0;
+}
+
+/* Whole bytes of the mask: channels are a multiple of 8. */
+static void ounce_mask_scale_bytes(int32_t pixels, int32_t channels, const uint8_t *unclamped, const float *scale, float *g)
+{
+    for (int32_t p = 0; p < pixels; p++) {
+        const float *by = scale;
+        for (int32_t c = 0; c < channels; c += 8) {
+            uint32_t bits = *unclamped;
+            for (int32_t bit = 0; bit < 8; bit++) {
+                g[bit] = ((bits & 1U) != 0U) ? (g[bit] * by[bit]) : 0.0f;
+                bits >>= 1;
+            }
+            unclamped = &unclamped[1];
+            by = &by[8];
+            g = &g[8];
+        }
+    }
+}
+
 void ounce_gradient_mask_scale(int32_t pixels, int32_t channels, const uint8_t *unclamped, const float *scale, float *g)
 {
     size_t at = 0U;
+    if ((unclamped != NULL) && (scale != NULL) && ((channels % 8) == 0)) {
+        ounce_mask_scale_bytes(pixels, channels, unclamped, scale, g);
+        return;
+    }
     for (int32_t p = 0; p < pixels; p++) {
         for (int32_t c = 0; c < channels; c++) {
-            if ((unclamped != NULL) && (((uint32_t)unclamped[at >> 3] & (1U << (at & 7U))) == 0U)) {
+            if ((unclamped != NULL) && (ounce_bit(unclamped, at) == 0)) {
                 g[at] = 0.0f;
             } else if (scale != NULL) {
                 g[at] = g[at] * scale[c];
@@ -41,9 +69,31 @@ void ounce_mean_gradient(int32_t pixels, int32_t channels, const float *g, float
 
 void ounce_bias_gradient(int32_t pixels, int32_t channels, const float *g, float *gb)
 {
-    (void)memset(gb, 0, (size_t)channels * sizeof *gb);
-    for (int32_t p = 0; p < pixels; p++) {
-        ounce_gradient_add((size_t)channels, &g[p * channels], gb);
+    int32_t c = 0;
+    for (; (c + 4) <= channels; c += 4) {
+        const float *from = &g[c];
+        float s0 = 0.0f;
+        float s1 = 0.0f;
+        float s2 = 0.0f;
+        float s3 = 0.0f;
+        for (int32_t p = 0; p < pixels; p++) {
+            s0 += from[0];
+            s1 += from[1];
+            s2 += from[2];
+            s3 += from[3];
+            from = &from[channels];
+        }
+        gb[c] = s0;
+        gb[c + 1] = s1;
+        gb[c + 2] = s2;
+        gb[c + 3] = s3;
+    }
+    for (; c < channels; c++) {
+        float sum = 0.0f;
+        for (int32_t p = 0; p < pixels; p++) {
+            sum += g[p * channels + c];
+        }
+        gb[c] = sum;
     }
 }
 
@@ -222,19 +272,20 @@ static void ounce_depthwise_gradient_4(const ounce_conv *conv, const ounce_gradi
     gx[3 * channels] = s3;
 }
 
-/* One input, any stride. */
-static float ounce_depthwise_gradient_1(const ounce_conv *conv, const ounce_gradient_plane *held, int32_t iy, int32_t ix)
+/* One input, any stride: taps from (first_y, first_x) on in steps of the stride; `corner` is what the first of them takes. */
+static inline float ounce_depthwise_gradient_1(const ounce_conv *conv, const ounce_gradient_plane *held, const float *corner,
+                                               int32_t first_y, int32_t first_x)
 {
     float sum = 0.0f;
-    const int32_t y = iy + conv->pad_top;
-    const int32_t x = ix + conv->pad_left;
-    for (int32_t ky = y % conv->stride_height; ky < conv->kernel_height; ky += conv->stride_height) {
-        const int32_t row = conv->kernel_height + (y - ky) / conv->stride_height;
-        int32_t at = row * held->width + conv->kernel_width + x / conv->stride_width;
-        for (int32_t kx = x % conv->stride_width; kx < conv->kernel_width; kx += conv->stride_width) {
-            sum += held->plane[at] * held->weights[ky * conv->kernel_width + kx];
-            at--;
+    const int32_t width = conv->kernel_width;
+    for (int32_t ky = first_y; ky < conv->kernel_height; ky += conv->stride_height) {
+        const float *from = corner;
+        const float *w = &held->weights[ky * width];
+        for (int32_t kx = first_x; kx < width; kx += conv->stride_width) {
+            sum += *from * w[kx];
+            from--;
         }
+        corner -= held->width;
     }
     return sum;
 }
@@ -253,17 +304,20 @@ void ounce_depthwise_input_gradient(const ounce_conv *conv, const float *g, cons
         float *to = &gx[channel];
         ounce_fill_gradient_plane(conv, g, w, channel, &held);
         for (int32_t iy = 0; iy < conv->in_height; iy++) {
+            const int32_t y = iy + conv->pad_top;
+            const int32_t first_y = y % conv->stride_height;
+            const int32_t row = y / conv->stride_height + conv->kernel_height;
+            const float *corners = &held.plane[row * held.width + conv->kernel_width];
             int32_t ix = 0;
             if (dense != 0) {
-                const int32_t row = iy + conv->pad_top + conv->kernel_height;
-                const float *corner = &held.plane[row * held.width + conv->pad_left + conv->kernel_width];
                 for (; (ix + 4) <= conv->in_width; ix += 4) {
-                    ounce_depthwise_gradient_4(conv, &held, &corner[ix], to, channels);
+                    ounce_depthwise_gradient_4(conv, &held, &corners[ix + conv->pad_left], to, channels);
                     to = &to[4 * channels];
                 }
             }
             for (; ix < conv->in_width; ix++) {
-                *to = ounce_depthwise_gradient_1(conv, &held, iy, ix);
+                const int32_t x = ix + conv->pad_left;
+                *to = ounce_depthwise_gradient_1(conv, &held, &corners[x / conv->stride_width], first_y, x % conv->stride_width);
                 to = &to[channels];
             }
         }

@@ -25,6 +25,13 @@
 #define OUNCE_VFP 0
 #endif
 
+/* For functions whose arguments are constants where they are called, or that must not cost a call. */
+#if defined(__GNUC__)
+#define OUNCE_INLINE static inline __attribute__((always_inline))
+#else
+#define OUNCE_INLINE static inline
+#endif
+
 /* Products beyond this are as good as infinite: every result is clamped to a byte. Below it a float holds halves. */
 #define OUNCE_FAR 4194304.0f
 
@@ -85,11 +92,11 @@ static inline int32_t ounce_smlatb(uint32_t a, uint32_t b, int32_t sum)
     return y;
 }
 
-/* sum + top(a) * top(b). */
-static inline int32_t ounce_smlatt(uint32_t a, uint32_t b, int32_t sum)
+/* sum + bottom(a) * top(b). */
+static inline int32_t ounce_smlabt(uint32_t a, uint32_t b, int32_t sum)
 {
     int32_t y;
-    __asm__("smlatt %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(sum));
+    __asm__("smlabt %0, %1, %2, %3" : "=r"(y) : "r"(a), "r"(b), "r"(sum));
     return y;
 }
 
@@ -143,10 +150,10 @@ static inline int32_t ounce_round_zero(float x)
     return (int32_t)far;
 }
 
-/* Downwards; beyond +-2^22: that bound. */
+/* Downwards, of |x| < 2^31. */
 static inline int32_t ounce_round_down(float x)
 {
-    const int32_t towards_zero = ounce_round_zero(x);
+    const int32_t towards_zero = (int32_t)x;
     return ((float)towards_zero > x) ? (towards_zero - 1) : towards_zero;
 }
 
@@ -167,6 +174,32 @@ static inline int32_t ounce_multiply_fixed(int32_t x, int32_t multiplier, int32_
     const int32_t threshold = (mask >> 1) + ((high < 0) ? 1 : 0);
     return (high >> right) + ((remainder > threshold) ? 1 : 0);
 }
+
+#if OUNCE_DSP && OUNCE_VFP
+#define OUNCE_FAST 1
+/* (float)sum * scale rounded, + zero. Saturates at int32 instead of 2^22 in between, which is the same once it is kept within a byte. */
+OUNCE_INLINE int32_t ounce_fast_sum(int32_t sum, float scale, int32_t zero, int nearest)
+{
+    int32_t y;
+    float product = (float)sum * scale;
+    if (nearest != 0) {
+        __asm__("vcvtr.s32.f32 %0, %0" : "+t"(product));
+    } else {
+        __asm__("vcvt.s32.f32 %0, %0" : "+t"(product));
+    }
+    (void)memcpy(&y, &product, sizeof y);
+    __asm__("qadd %0, %0, %1" : "+r"(y) : "r"(zero));
+    return y;
+}
+
+/* Whether all of -128..127 may be used and no fixed-point multiplier is asked for. */
+static inline int ounce_is_fast(const ounce_requantize *r)
+{
+    return (r->rounding != OUNCE_FIXED_POINT) && (r->low == -128) && (r->high == 127);
+}
+#else
+#define OUNCE_FAST 0
+#endif
 
 static inline int32_t ounce_requantized(const ounce_requantize *r, int32_t channel, int32_t sum)
 {
@@ -200,8 +233,8 @@ static inline void ounce_store(const ounce_requantize *r, int32_t channel, int32
     }
 }
 
-/* Sums of one channel at `count` (1..4) neighbouring places, `stride` elements apart: as ounce_store, one after the other. */
-void ounce_store_column(const ounce_requantize *r, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
+/* Sums of one channel at `count` places, `stride` elements apart: as ounce_store, one after the other. */
+void ounce_store_places(const ounce_requantize *r, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
                         uint8_t *unclamped, size_t at, size_t stride);
 
 /* Rows of weights times a block of up to 4 columns, stored: the heart of all convolutions that are not depthwise. `block` holds the columns

@@ -8,7 +8,7 @@
 //! difference of two notes is the cost of what lies between them, with some 3 instructions for the call itself. Counts are exact and
 //! the same in every run. They are no cycles: QEMU knows neither wait states nor pipelines.
 //!
-//! The stack lies at the lower end of RAM, where nothing is below it: a program that needs more faults instead of damaging data. It is painted
+//! The stack lies at the lower end of RAM, above a megabyte to which the MPU refuses access: a program that needs more faults instead of damaging data. It is painted
 //! before the program begins, and what is no longer paint at the end was used.
 //!
 //! Needed are `arm-none-eabi-gcc` with newlib, `qemu-system-arm`, and a C compiler of this machine (`cc`) for the plugin that counts.
