@@ -34,15 +34,31 @@ OUNCE_INLINE void ounce_store_rows_fast(const float *scale, int32_t zero, int ne
                                         uint8_t *unclamped, size_t at, size_t stride)
 {
     const int32_t *const end = &sums[4 * rows];
+    int8_t *to = &y[at];
     while (sums != end) {
         const float factor = *scale;
-        ounce_store_fast(sums[0], factor, zero, nearest, y, unclamped, at);
-        ounce_store_fast(sums[1], factor, zero, nearest, y, unclamped, at + stride);
-        ounce_store_fast(sums[2], factor, zero, nearest, y, unclamped, at + 2U * stride);
-        ounce_store_fast(sums[3], factor, zero, nearest, y, unclamped, at + 3U * stride);
+        const int32_t q0 = ounce_fast_sum(sums[0], factor, zero, nearest);
+        const int32_t q1 = ounce_fast_sum(sums[1], factor, zero, nearest);
+        const int32_t q2 = ounce_fast_sum(sums[2], factor, zero, nearest);
+        const int32_t q3 = ounce_fast_sum(sums[3], factor, zero, nearest);
+        const int32_t c0 = ounce_saturate8(q0);
+        const int32_t c1 = ounce_saturate8(q1);
+        const int32_t c2 = ounce_saturate8(q2);
+        const int32_t c3 = ounce_saturate8(q3);
+        to[0] = (int8_t)c0;
+        to[stride] = (int8_t)c1;
+        to[2U * stride] = (int8_t)c2;
+        to[3U * stride] = (int8_t)c3;
+        if (unclamped != NULL) {
+            ounce_set_bit(unclamped, at, q0 == c0);
+            ounce_set_bit(unclamped, at + stride, q1 == c1);
+            ounce_set_bit(unclamped, at + 2U * stride, q2 == c2);
+            ounce_set_bit(unclamped, at + 3U * stride, q3 == c3);
+            at++;
+        }
         sums = &sums[4];
         scale = &scale[1];
-        at++;
+        to = &to[1];
     }
 }
 #endif
@@ -69,7 +85,7 @@ void ounce_store_places(const ounce_requantize *r, int32_t channel, const int32_
 }
 
 /* Sums [rows][4] of channels from `channel` on, at `columns` places each. */
-static void ounce_store_rows(const ounce_requantize *r, int32_t channel, const int32_t *sums, int32_t rows, int32_t columns, int8_t *y,
+OUNCE_APART void ounce_store_rows(const ounce_requantize *r, int32_t channel, const int32_t *sums, int32_t rows, int32_t columns, int8_t *y,
                              uint8_t *unclamped, size_t at, size_t stride)
 {
 #if OUNCE_FAST
@@ -123,64 +139,61 @@ void ounce_block_column(const int8_t *x, int32_t x_zero, int32_t taps, int32_t c
     }
 }
 
-/* The last 1 to 3 weights of a row, filled up with zeros; by bytes, since what lies behind them may be no memory. */
-OUNCE_INLINE uint32_t ounce_load_rest(const int8_t *w, int32_t rest)
-{
-    uint32_t w4 = (uint8_t)w[0];
-    if (rest > 1) {
-        w4 |= (uint32_t)(uint8_t)w[1] << 8;
-    }
-    if (rest > 2) {
-        w4 |= (uint32_t)(uint8_t)w[2] << 16;
-    }
-    return w4;
-}
-
 #if OUNCE_DSP
-#define OUNCE_QUAD(w4)                                          \
-    do {                                                        \
-        const uint32_t even = ounce_sxtb16(w4);                 \
-        const uint32_t odd = ounce_sxtb16_odd(w4);              \
-        const uint64_t c0 = quad[0];                            \
-        const uint64_t c1 = quad[1];                            \
-        s0 = ounce_smlad(even, (uint32_t)c0, s0);               \
-        s0 = ounce_smlad(odd, (uint32_t)(c0 >> 32), s0);        \
-        s1 = ounce_smlad(even, (uint32_t)c1, s1);               \
-        s1 = ounce_smlad(odd, (uint32_t)(c1 >> 32), s1);        \
-        const uint64_t c2 = quad[2];                            \
-        const uint64_t c3 = quad[3];                            \
-        s2 = ounce_smlad(even, (uint32_t)c2, s2);               \
-        s2 = ounce_smlad(odd, (uint32_t)(c2 >> 32), s2);        \
-        s3 = ounce_smlad(even, (uint32_t)c3, s3);               \
-        s3 = ounce_smlad(odd, (uint32_t)(c3 >> 32), s3);        \
-        quad = &quad[4];                                        \
+/* Two words of the block at once; compilers do not always see that they may. */
+#define OUNCE_LOAD_PAIR(first, second, offset)                          \
+    __asm__("ldrd %0, %1, [%2, %3]"                                     \
+            : "=r"(first), "=r"(second)                                 \
+            : "r"(quad), "i"(offset), "m"(*(const uint64_t(*)[8])(const void *)quad))
+
+/* Four taps times four columns, of the block from `offset` bytes behind `quad`. */
+#define OUNCE_QUAD(w4, offset)                          \
+    do {                                                \
+        const uint32_t even = ounce_sxtb16(w4);         \
+        const uint32_t odd = ounce_sxtb16_odd(w4);      \
+        uint32_t x_even;                                \
+        uint32_t x_odd;                                 \
+        OUNCE_LOAD_PAIR(x_even, x_odd, (offset));       \
+        s0 = ounce_smlad(even, x_even, s0);             \
+        s0 = ounce_smlad(odd, x_odd, s0);               \
+        OUNCE_LOAD_PAIR(x_even, x_odd, (offset) + 8);   \
+        s1 = ounce_smlad(even, x_even, s1);             \
+        s1 = ounce_smlad(odd, x_odd, s1);               \
+        OUNCE_LOAD_PAIR(x_even, x_odd, (offset) + 16);  \
+        s2 = ounce_smlad(even, x_even, s2);             \
+        s2 = ounce_smlad(odd, x_odd, s2);               \
+        OUNCE_LOAD_PAIR(x_even, x_odd, (offset) + 24);  \
+        s3 = ounce_smlad(even, x_even, s3);             \
+        s3 = ounce_smlad(odd, x_odd, s3);               \
     } while (0)
 
-/* All taps but the last taps % 8 of one row; the sums so far are in `sums`. Always of 4 columns. */
-OUNCE_INLINE void ounce_multiply_row(int32_t taps, const int16_t *block, const int8_t *w, int32_t bias, int32_t *sums)
+/* One row times four columns. `even_taps` is a constant: taps are a multiple of 8. */
+OUNCE_INLINE void ounce_multiply_row(int32_t taps, int even_taps, const int16_t *block, const int8_t *w, int32_t bias, int32_t *sums)
 {
     const uint64_t *quad = (const uint64_t *)(const void *)block;
-    const int8_t *const pair_end = &w[taps & ~7];
+    const int8_t *const pair_end = &w[(even_taps != 0) ? taps : (taps & ~7)];
     int32_t s0 = bias;
     int32_t s1 = bias;
     int32_t s2 = bias;
     int32_t s3 = bias;
     while (w != pair_end) {
         const uint32_t first = ounce_load4(w);
-        OUNCE_QUAD(first);
         const uint32_t second = ounce_load4(&w[4]);
+        OUNCE_QUAD(first, 0);
+        OUNCE_QUAD(second, 32);
         w = &w[8];
-        OUNCE_QUAD(second);
+        quad = &quad[8];
     }
-    if ((taps & 7) != 0) {
+    if (even_taps == 0) {
         if ((taps & 4) != 0) {
             const uint32_t w4 = ounce_load4(w);
+            OUNCE_QUAD(w4, 0);
             w = &w[4];
-            OUNCE_QUAD(w4);
+            quad = &quad[4];
         }
         if ((taps & 3) != 0) {
             const uint32_t w4 = ounce_load_rest(w, taps & 3);
-            OUNCE_QUAD(w4);
+            OUNCE_QUAD(w4, 0);
         }
     }
     sums[0] = s0;
@@ -189,8 +202,9 @@ OUNCE_INLINE void ounce_multiply_row(int32_t taps, const int16_t *block, const i
     sums[3] = s3;
 }
 #else
-OUNCE_INLINE void ounce_multiply_row(int32_t taps, const int16_t *block, const int8_t *w, int32_t bias, int32_t *sums)
+OUNCE_INLINE void ounce_multiply_row(int32_t taps, int even_taps, const int16_t *block, const int8_t *w, int32_t bias, int32_t *sums)
 {
+    (void)even_taps;
     static const int32_t place[4] = {0, 2, 1, 3};
     for (int32_t c = 0; c < 4; c++) {
         int32_t sum = bias;
@@ -202,8 +216,26 @@ OUNCE_INLINE void ounce_multiply_row(int32_t taps, const int16_t *block, const i
 }
 #endif
 
+OUNCE_APART void ounce_multiply_rows(int32_t taps, int32_t rows, const int16_t *block, const int8_t *w, const int32_t *bias, int32_t *sums)
+{
+    const int32_t *const end = &bias[rows];
+    if ((taps & 7) == 0) {
+        for (; bias != end; bias = &bias[1]) {
+            ounce_multiply_row(taps, 1, block, w, *bias, sums);
+            w = &w[taps];
+            sums = &sums[4];
+        }
+    } else {
+        for (; bias != end; bias = &bias[1]) {
+            ounce_multiply_row(taps, 0, block, w, *bias, sums);
+            w = &w[taps];
+            sums = &sums[4];
+        }
+    }
+}
+
 /* Rows whose sums are held at a time. */
-#define OUNCE_ROWS 16
+#define OUNCE_ROWS 32
 
 void ounce_multiply_block(int32_t taps, int32_t out_channels, const int16_t *block, int32_t columns, const int8_t *w,
                           const int32_t *bias, const ounce_requantize *r, int8_t *y, uint8_t *unclamped, size_t at)
@@ -211,12 +243,7 @@ void ounce_multiply_block(int32_t taps, int32_t out_channels, const int16_t *blo
     for (int32_t o = 0; o < out_channels; o += OUNCE_ROWS) {
         const int32_t rows = ((out_channels - o) < OUNCE_ROWS) ? (out_channels - o) : OUNCE_ROWS;
         int32_t sums[4 * OUNCE_ROWS];
-        const int32_t *const end = &sums[4 * rows];
-        for (int32_t *to = sums; to != end; to = &to[4]) {
-            ounce_multiply_row(taps, block, w, *bias, to);
-            w = &w[taps];
-            bias = &bias[1];
-        }
+        ounce_multiply_rows(taps, rows, block, &w[o * taps], &bias[o], sums);
         ounce_store_rows(r, o, sums, rows, columns, y, unclamped, at + (size_t)o, (size_t)out_channels);
     }
 }

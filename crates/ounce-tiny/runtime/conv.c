@@ -25,7 +25,7 @@ void ounce_pointwise_s8(int32_t pixels, int32_t in_channels, int32_t out_channel
 }
 
 /* Copies what the kernel sees at output (oy, ox): [kernel row][kernel column][channel], padding as the zero point. */
-static void ounce_gather_window(const ounce_conv *conv, const int8_t *x, int32_t x_zero, int32_t oy, int32_t ox, int8_t *to)
+OUNCE_APART void ounce_gather_window(const ounce_conv *conv, const int8_t *x, int32_t x_zero, int32_t oy, int32_t ox, int8_t *to)
 {
     const int32_t top = oy * conv->stride_height - conv->pad_top;
     const int32_t left = ox * conv->stride_width - conv->pad_left;

@@ -22,7 +22,7 @@ static ounce_plane ounce_plane_of(const ounce_conv *conv, int8_t *bytes)
 }
 
 /* Copies the inner part of a channel; the padding was written before and stays. */
-static void ounce_fill_plane(const ounce_conv *conv, const int8_t *x, int32_t channel, const ounce_plane *plane)
+OUNCE_APART void ounce_fill_plane(const ounce_conv *conv, const int8_t *x, int32_t channel, const ounce_plane *plane)
 {
     const int32_t channels = conv->in_channels;
     const int8_t *from = &x[channel];
@@ -60,23 +60,18 @@ static int32_t ounce_corrected_bias(const int8_t *w, int32_t taps, int32_t x_zer
 }
 
 #if OUNCE_DSP
-static inline uint32_t ounce_pack(int32_t bottom, int32_t top)
-{
-    return ((uint32_t)bottom & 0xffffU) | ((uint32_t)top << 16);
-}
-
 /* Rows of weights as pairs: of 4 taps (w0, w2) and (w1, w3), missing ones 0. */
 static void ounce_pack_weights(const ounce_conv *conv, const int8_t *w, uint32_t *pairs)
 {
     for (int32_t ky = 0; ky < conv->kernel_height; ky++) {
-        for (int32_t kx = 0; kx < conv->kernel_width; kx += 4) {
-            int32_t taps[4];
-            for (int32_t t = 0; t < 4; t++) {
-                taps[t] = ((kx + t) < conv->kernel_width) ? w[ky * conv->kernel_width + kx + t] : 0;
-            }
-            pairs[0] = ounce_pack(taps[0], taps[2]);
-            pairs[1] = ounce_pack(taps[1], taps[3]);
+        int32_t left = conv->kernel_width;
+        while (left > 0) {
+            const uint32_t w4 = (left >= 4) ? ounce_load4(w) : ounce_load_rest(w, left);
+            pairs[0] = ounce_sxtb16(w4);
+            pairs[1] = ounce_sxtb16_odd(w4);
             pairs = &pairs[2];
+            w = &w[(left >= 4) ? 4 : left];
+            left -= 4;
         }
     }
 }
@@ -110,7 +105,7 @@ OUNCE_INLINE int32_t ounce_window_sum(const int8_t *x, int32_t width, int32_t ro
     } while (0)
 
 /* A row of outputs of a 3 x 3 kernel, stride 1. */
-static void ounce_row_of_3(const int8_t *x, int32_t width, const uint32_t *pairs, int32_t bias, int32_t count, int32_t *sums)
+OUNCE_APART void ounce_row_of_3(const int8_t *x, int32_t width, const uint32_t *pairs, int32_t bias, int32_t count, int32_t *sums)
 {
     const uint32_t p0 = pairs[0];
     const uint32_t p1 = pairs[1];
@@ -132,6 +127,36 @@ static void ounce_row_of_3(const int8_t *x, int32_t width, const uint32_t *pairs
     }
     if ((count & 1) != 0) {
         sums[0] = ounce_window_sum(x, width, 3, 1, pairs, bias);
+    }
+}
+
+/* One place, one row of 3 taps. */
+#define OUNCE_ROW_OF_3(from, outer, inner)                        \
+    do {                                                          \
+        const uint32_t x4 = ounce_load4(from);                    \
+        sum = ounce_smlad(ounce_sxtb16(x4), outer, sum);          \
+        sum = ounce_smlad(ounce_sxtb16_odd(x4), inner, sum);      \
+    } while (0)
+
+/* A row of outputs of a 3 x 3 kernel, any stride. */
+OUNCE_APART void ounce_strided_row_of_3(const int8_t *x, int32_t stride, int32_t width, const uint32_t *pairs, int32_t bias,
+                                        int32_t count, int32_t *sums)
+{
+    const uint32_t p0 = pairs[0];
+    const uint32_t p1 = pairs[1];
+    const uint32_t p2 = pairs[2];
+    const uint32_t p3 = pairs[3];
+    const uint32_t p4 = pairs[4];
+    const uint32_t p5 = pairs[5];
+    const int32_t *const end = &sums[count];
+    while (sums != end) {
+        int32_t sum = bias;
+        OUNCE_ROW_OF_3(x, p0, p1);
+        OUNCE_ROW_OF_3(&x[width], p2, p3);
+        OUNCE_ROW_OF_3(&x[2 * width], p4, p5);
+        *sums = sum;
+        sums = &sums[1];
+        x = &x[stride];
     }
 }
 
@@ -193,7 +218,7 @@ OUNCE_INLINE void ounce_row_of_windows(const int8_t *x, int32_t stride, int32_t 
 }
 
 /* Sums of `count` neighbouring places of one row of outputs. */
-static void ounce_row_sums(const ounce_conv *conv, const ounce_plane *plane, const int8_t *x, const uint32_t *pairs, int32_t bias,
+OUNCE_APART void ounce_row_sums(const ounce_conv *conv, const ounce_plane *plane, const int8_t *x, const uint32_t *pairs, int32_t bias,
                            int32_t count, int32_t *sums)
 {
     const int32_t stride = conv->stride_width;
@@ -203,7 +228,7 @@ static void ounce_row_sums(const ounce_conv *conv, const ounce_plane *plane, con
     if ((side == 3) && (stride == 1)) {
         ounce_row_of_3(x, width, pairs, bias, count, sums);
     } else if (side == 3) {
-        ounce_row_of_windows(x, stride, width, 3, 1, pairs, bias, count, sums);
+        ounce_strided_row_of_3(x, stride, width, pairs, bias, count, sums);
     } else if ((side == 5) && (stride == 1)) {
         ounce_row_of_pairs(x, width, 5, pairs, bias, count, sums);
     } else if ((side == 7) && (stride == 1)) {

@@ -25,11 +25,13 @@
 #define OUNCE_VFP 0
 #endif
 
-/* For functions whose arguments are constants where they are called, or that must not cost a call. */
+/* For functions whose arguments are constants where they are called, or that must not cost a call; and for inner loops that need all registers. */
 #if defined(__GNUC__)
 #define OUNCE_INLINE static inline __attribute__((always_inline))
+#define OUNCE_APART static __attribute__((noinline))
 #else
 #define OUNCE_INLINE static inline
+#define OUNCE_APART static
 #endif
 
 /* Products beyond this are as good as infinite: every result is clamped to a byte. Below it a float holds halves. */
@@ -106,6 +108,19 @@ static inline uint32_t ounce_load4(const int8_t *from)
     uint32_t y;
     (void)memcpy(&y, from, sizeof y);
     return y;
+}
+
+/* The last 1 to 3 weights of a row, filled up with zeros; by bytes, since what lies behind them may be no memory. */
+OUNCE_INLINE uint32_t ounce_load_rest(const int8_t *w, int32_t rest)
+{
+    uint32_t w4 = (uint8_t)w[0];
+    if (rest > 1) {
+        w4 |= (uint32_t)(uint8_t)w[1] << 8;
+    }
+    if (rest > 2) {
+        w4 |= (uint32_t)(uint8_t)w[2] << 16;
+    }
+    return w4;
 }
 #endif
 

@@ -4,9 +4,11 @@
 
 mod support;
 
+use std::process::Command;
 use std::time::Duration;
 
-use ounce_tiny::simulate::{Build, Image, Report, Run, SimulateError, Target};
+use ounce_tiny::runtime;
+use ounce_tiny::simulate::{Build, Image, Report, Run, SimulateError, Target, Tool};
 use support::simulation_is_possible;
 
 fn compile(build: Build, folder: &tempfile::TempDir, text: &str) -> Result<Image, SimulateError> {
@@ -128,4 +130,36 @@ fn what_does_not_fit_or_end_or_compile_is_refused() {
     let image = compile(Build::new(Target::CortexM7), &folder, endless).expect("it compiles");
     let result = Run::new().limit(Duration::from_millis(300)).execute(&image, folder.path());
     assert!(matches!(result, Err(SimulateError::TimeOut { .. })), "{result:?}");
+}
+
+#[test]
+fn the_run_time_compiles_for_processors_without_simd_or_floating_point() {
+    if !simulation_is_possible() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for file in runtime::HEADERS.iter().chain(runtime::SOURCES) {
+        std::fs::write(folder.path().join(file.name), file.text).expect("a file");
+    }
+    let processors: [&[&str]; 4] = [
+        &["-mcpu=cortex-m0"],
+        &["-mcpu=cortex-m3"],
+        &["-mcpu=cortex-m4", "-mfloat-abi=soft"],
+        &["-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"],
+    ];
+    for processor in processors {
+        for optimize in ["-Os", "-O3"] {
+            let compiled = Command::new(Tool::CrossCompiler.program())
+                .current_dir(folder.path())
+                .args(processor)
+                .args(runtime::REQUIRED_FLAGS)
+                .args(runtime::WARNINGS)
+                .args(["-mthumb", optimize, "-c"])
+                .args(runtime::SOURCES.iter().map(|file| file.name))
+                .output()
+                .expect("the compiler starts");
+            let errors = String::from_utf8_lossy(&compiled.stderr);
+            assert!(compiled.status.success(), "{processor:?} {optimize}: {errors}");
+        }
+    }
 }
