@@ -2,6 +2,7 @@
 
 mod support;
 
+use ounce_tiny::numerics::{exp, log};
 use support::{Program, Random};
 
 #[test]
@@ -61,47 +62,29 @@ fn softmax_and_its_functions_are_accurate_and_the_same_everywhere() {
     program.run_everywhere();
 }
 
-/// The steps of `softmax.c`, as a host executor takes them.
-fn exp(x: f32) -> f32 {
-    if x > 88.0 {
-        return 1.651_636_3e38;
-    }
-    if x < -87.0 {
-        return 0.0;
-    }
-    let n = (x * std::f32::consts::LOG2_E).round_ties_even();
-    let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
-    let terms = [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1];
-    let p = terms.iter().fold(1.987_569_1e-4f32, |p, term| p * r + term);
-    (p * (r * r) + r + 1.0) * f32::from_bits(((n as i32 + 127) as u32) << 23)
-}
-
-fn log(x: f32) -> f32 {
-    let mut e = (x.to_bits() >> 23) as i32 - 126;
-    let mut m = f32::from_bits(x.to_bits() & 0x007f_ffff | 0x3f00_0000);
-    if m < std::f32::consts::FRAC_1_SQRT_2 {
-        e -= 1;
-        m += m;
-    }
-    let (f, e) = (m - 1.0, e as f32);
-    let terms = [
-        -1.151_461e-1,
-        1.167_699_84e-1,
-        -1.242_014_1e-1,
-        1.424_932_3e-1,
-        -1.666_805_8e-1,
-        2.000_071_5e-1,
-        -2.499_999_4e-1,
-        3.333_333e-1,
-    ];
-    let p = terms.iter().fold(7.037_683_6e-2f32, |p, term| p * f + term) * f * (f * f);
-    let p = p + e * -2.121_944_4e-4 - 0.5 * (f * f);
-    (f + p) + e * 0.693_359_4
-}
-
 fn softmax(x: &[f32]) -> Vec<f32> {
     let most = x.iter().copied().fold(f32::MIN, f32::max);
     let exps: Vec<f32> = x.iter().map(|x| exp(x - most)).collect();
     let sum = exps.iter().fold(0.0f32, |sum, e| sum + e);
     exps.into_iter().map(|e| e / sum).collect()
+}
+
+#[test]
+fn exponential_and_logarithm_are_within_two_units_in_the_last_place() {
+    let near = |found: f32, exact: f64, of: f32| {
+        let unit = f64::from(found.abs().next_up() - found.abs());
+        let error = (f64::from(found) - exact).abs() / unit;
+        assert!(error <= 2.0, "{found} instead of {exact} for {of}: {error} units");
+    };
+    for step in 0..200_000 {
+        let x = -87.0 + step as f32 * (175.0 / 200_000.0);
+        near(exp(x), f64::from(x).exp(), x);
+    }
+    for step in 0..200_000 {
+        // From 1e-37 to 1e38, and around 1.
+        let x = 10f64.powf(-37.0 + f64::from(step) * (75.0 / 200_000.0)) as f32;
+        near(log(x), f64::from(x).ln(), x);
+        let x = 0.5 + step as f32 * (1.5 / 200_000.0);
+        near(log(x), f64::from(x).ln(), x);
+    }
 }

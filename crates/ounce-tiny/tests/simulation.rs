@@ -7,7 +7,7 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
-use ounce_tiny::runtime;
+use ounce_tiny::runtime::{self, scratch};
 use ounce_tiny::simulate::{Build, Image, Report, Run, SimulateError, Target, Tool};
 use support::simulation_is_possible;
 
@@ -162,4 +162,29 @@ fn the_run_time_compiles_for_processors_without_simd_or_floating_point() {
             assert!(compiled.status.success(), "{processor:?} {optimize}: {errors}");
         }
     }
+}
+
+#[test]
+fn scratch_is_the_same_for_planner_and_kernel() {
+    let mut program = support::Program::default();
+    let mut expected = Vec::new();
+    let mut sizes = Vec::new();
+    for (a, b, k, l) in [(1, 1, 1, 1), (5, 7, 3, 3), (64, 63, 5, 4), (8, 9, 7, 9)] {
+        sizes.push(format!("OUNCE_POINTWISE_SCRATCH({b})"));
+        expected.push(scratch::pointwise(b));
+        sizes.push(format!("OUNCE_CONV_SCRATCH({k}, {l}, {a})"));
+        expected.push(scratch::conv([k, l], a));
+        sizes.push(format!("OUNCE_DEPTHWISE_SCRATCH({a}, {b}, {k}, {l})"));
+        expected.push(scratch::depthwise([a, b], [k, l]));
+        sizes.push(format!("OUNCE_DEPTHWISE_GRADIENT_SCRATCH({a}, {b}, {k}, {l})"));
+        expected.push(scratch::depthwise_gradient([a, b], [k, l]));
+    }
+    let expected: Vec<i32> = expected.into_iter().map(|bytes| bytes as i32).collect();
+    let name = program.result::<i32>(expected.len());
+    for (at, size) in sizes.iter().enumerate() {
+        program.call(&format!("{name}[{at}] = {size};"));
+    }
+    program.expect("sizes", &name, &expected);
+    program.end_case();
+    program.run_everywhere();
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use ounce_tiny::numerics::{philox, uniform};
 use support::twin::{self, Conv};
 use support::{Program, Random};
 
@@ -213,7 +214,7 @@ fn updates_equal_their_twin() {
             let element = first as usize * row + at;
             let (o, tap, k) = (element / row, element % row / list.len(), element % list.len());
             let weight = &mut w[(o * taps as usize + tap) * inputs as usize + usize::from(list[k])];
-            let u = twin::uniform(seed, step, element as u32);
+            let u = uniform(seed, step, element as u32);
             (*weight, residual[element]) = updated(mode, *weight, residual[element], g * qas[o] * rate, u);
         }
         program.call(&format!(
@@ -253,7 +254,7 @@ fn bias_updates_equal_their_twin() {
             let change = match mode {
                 0 => -d.trunc() as i64,
                 1 => -d.round_ties_even() as i64,
-                2 => -(d + twin::uniform(seed, step, c as u32)).floor() as i64,
+                2 => -(d + uniform(seed, step, c as u32)).floor() as i64,
                 _ => {
                     let scaled = f64::from(d) * 256.0;
                     let fine =
@@ -284,13 +285,13 @@ fn the_generator_is_philox() {
     ];
     let mut program = Program::default();
     for (counter, key, answer) in known {
-        assert_eq!(twin::philox(counter, key), answer);
+        assert_eq!(philox(counter, key), answer);
         let name = program.variable(&counter);
         program.call(&format!("ounce_philox({name}, {key}U);"));
         program.expect("Philox", &name, &answer);
         program.end_case();
     }
-    let expected: Vec<f32> = (0..9).map(|element| twin::uniform(5, 6, element)).collect();
+    let expected: Vec<f32> = (0..9).map(|element| uniform(5, 6, element)).collect();
     assert!(expected.iter().all(|u| (0.0..1.0).contains(u)));
     let to = program.result::<f32>(expected.len());
     program.call(&format!("for (uint32_t i = 0U; i < 9U; i++) {{ {to}[i] = ounce_uniform(5U, 6U, i); }}"));

@@ -244,17 +244,3 @@ fn tap_gradient(c: &Conv, x: &[i8], zero: i32, g: &[f32], tap: [i32; 2], i: i32,
     });
     sum
 }
-
-/// Philox 2x32-10 as its paper has it: ten times a product with M whose upper half goes, with the key, into the lower word.
-pub(crate) fn philox(mut counter: [u32; 2], mut key: u32) -> [u32; 2] {
-    for _ in 0..10 {
-        let product = u64::from(counter[0]) * 0xD256_D193;
-        counter = [(product >> 32) as u32 ^ key ^ counter[1], product as u32];
-        key = key.wrapping_add(0x9E37_79B9);
-    }
-    counter
-}
-
-pub(crate) fn uniform(seed: u32, step: u32, element: u32) -> f32 {
-    (philox([element / 2, step], seed)[element as usize % 2] >> 8) as f32 / 16_777_216.0
-}
