@@ -1,7 +1,7 @@
 //! Counts the instructions of every kernel in one inference and one training step of a network of the shape of MCUNet-5fps (22.5 million products at
 //! 128 x 128) with the update scheme of 49 KB: biases of the last 20 convolutions, a part of the weights of three, and the head.
 //!
-//! `cargo run --release -p ounce-tiny --example instructions [m4|m7] [layers]`
+//! `cargo run --release -p ounce-tiny --example instructions [m4|m7] [nearest|truncate|fixed] [layers]`
 //!
 //! Weights and images are noise: what is counted hardly depends on them.
 
@@ -117,6 +117,7 @@ struct Program {
     data: String,
     body: String,
     steps: Vec<(String, String, usize)>,
+    rounding: &'static str,
 }
 
 impl Program {
@@ -260,19 +261,20 @@ impl Program {
     }
 
     fn text(&self) -> String {
+        let rounding = self.rounding;
         let bits = "static uint8_t bits[42][2048];\n";
         format!(
             "#include \"ounce_tiny.h\"\n#include \"ounce_board.h\"\n#define GRADIENT 20480\n\
              static int8_t images[2][160000];\nstatic float gradients[2 * GRADIENT];\nstatic float skip_gradient[GRADIENT];\n{bits}\
-             static int32_t bias[640];\nstatic float scales[640];\nstatic float logits[{CLASSES}];\nstatic float rows[8192];\n\
+             static int32_t bias[640];\nstatic float scales[640];\nstatic int32_t multipliers[640];\nstatic int32_t shifts[640];\nstatic float logits[{CLASSES}];\nstatic float rows[8192];\n\
              static int8_t head[1600];\nstatic uint64_t scratch[4096];\n{}\
-             static const ounce_requantize relu = {{OUNCE_NEAREST, scales, NULL, NULL, -128, -128, 127}};\n\
-             static const ounce_requantize linear = {{OUNCE_NEAREST, scales, NULL, NULL, 3, -128, 127}};\n\
+             static const ounce_requantize relu = {{{rounding}, scales, multipliers, shifts, -128, -128, 127}};\n\
+             static const ounce_requantize linear = {{{rounding}, scales, multipliers, shifts, 3, -128, 127}};\n\
              static const ounce_addition sum = {{OUNCE_NEAREST, 0.02f, 0.03f, 0.04f, 1, 2, 3}};\n\
              static const ounce_update update = {{OUNCE_UPDATE_STOCHASTIC, 1e-3f, 1U, 2U}};\n\
              int ounce_main(void)\n{{\n    int8_t *x = images[0];\n    int8_t *y = images[1];\n    float *g = gradients;\n    float *h = &gradients[GRADIENT];\n\
              float *skip = skip_gradient;\n    uint32_t noise = 1U;\n\
-             for (int32_t i = 0; i < 640; i++) {{ scales[i] = 0.002f; }}\n\
+             for (int32_t i = 0; i < 640; i++) {{ scales[i] = 0.002f; multipliers[i] = 1099511628; shifts[i] = -8; }}\n\
              for (int32_t i = 0; i < 160000; i++) {{ noise = noise * 1664525U + 1013904223U; x[i] = (int8_t)(noise >> 24); }}\n\
              for (size_t i = 0U; i < sizeof weights; i++) {{ noise = noise * 1664525U + 1013904223U; weights[i] = (int8_t)(noise >> 24); }}\n\
              for (int32_t i = 0; i < 1600; i++) {{ head[i] = weights[i]; }}\n\
@@ -284,9 +286,15 @@ impl Program {
 
 fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let target = if arguments.iter().any(|a| a == "m4") { Target::CortexM4 } else { Target::CortexM7 };
     let layers = network();
-    let mut program = Program::default();
+    let said = |word: &str| arguments.iter().any(|a| a == word);
+    let rounding = match () {
+        () if said("truncate") => "OUNCE_TRUNCATE",
+        () if said("fixed") => "OUNCE_FIXED_POINT",
+        () => "OUNCE_NEAREST",
+    };
+    let target = if said("m4") { Target::CortexM4 } else { Target::CortexM7 };
+    let mut program = Program { rounding, ..Program::default() };
     program.forward(&layers);
     let forward_steps = program.steps.len();
     program.backward(&layers);
@@ -305,7 +313,7 @@ fn main() -> Result<(), Error> {
     for ((layer, kind, products), span) in program.steps.iter().zip(&spans) {
         let entry = kinds.entry(kind).or_default();
         *entry = (entry.0 + span, entry.1 + products);
-        if arguments.iter().any(|a| a == "layers") {
+        if said("layers") {
             println!("{layer:>5} {kind:<28} {span:>10} {:>6.2}", *span as f64 / (*products).max(1) as f64);
         }
     }

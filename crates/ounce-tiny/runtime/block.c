@@ -118,7 +118,7 @@ void ounce_block_column(const int8_t *x, int32_t x_zero, int32_t taps, int32_t c
     for (; t < whole; t += 4) {
         const uint32_t x4 = ounce_load4(&x[t]);
         const uint64_t pairs = ((uint64_t)ounce_sxtab16_odd(minus_zero, x4) << 32) | ounce_sxtab16(minus_zero, x4);
-        *(uint64_t *)(void *)to = pairs;
+        *(ounce_quad *)(void *)to = pairs;
         to = &to[16];
     }
 #else
@@ -144,7 +144,7 @@ void ounce_block_column(const int8_t *x, int32_t x_zero, int32_t taps, int32_t c
 #define OUNCE_LOAD_PAIR(first, second, offset)                          \
     __asm__("ldrd %0, %1, [%2, %3]"                                     \
             : "=r"(first), "=r"(second)                                 \
-            : "r"(quad), "i"(offset), "m"(*(const uint64_t(*)[8])(const void *)quad))
+            : "r"(quad), "i"(offset), "m"(*(const ounce_quad(*)[8])(const void *)quad))
 
 /* Four taps times four columns, of the block from `offset` bytes behind `quad`. */
 #define OUNCE_QUAD(w4, offset)                          \
@@ -170,7 +170,7 @@ void ounce_block_column(const int8_t *x, int32_t x_zero, int32_t taps, int32_t c
 /* One row times four columns. `even_taps` is a constant: taps are a multiple of 8. */
 OUNCE_INLINE void ounce_multiply_row(int32_t taps, int even_taps, const int16_t *block, const int8_t *w, int32_t bias, int32_t *sums)
 {
-    const uint64_t *quad = (const uint64_t *)(const void *)block;
+    const ounce_quad *quad = (const ounce_quad *)(const void *)block;
     const int8_t *const pair_end = &w[(even_taps != 0) ? taps : (taps & ~7)];
     int32_t s0 = bias;
     int32_t s1 = bias;

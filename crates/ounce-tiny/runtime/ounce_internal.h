@@ -102,6 +102,9 @@ static inline int32_t ounce_smlabt(uint32_t a, uint32_t b, int32_t sum)
     return y;
 }
 
+/* Two pairs of halfwords in memory that holds halfwords. */
+typedef uint64_t __attribute__((may_alias)) ounce_quad;
+
 /* Four bytes at any address; these cores load them with one instruction. */
 static inline uint32_t ounce_load4(const int8_t *from)
 {
@@ -172,18 +175,16 @@ static inline int32_t ounce_round_down(float x)
     return ((float)towards_zero > x) ? (towards_zero - 1) : towards_zero;
 }
 
-/* x * multiplier * 2^(shift - 31) as gemmlowp: doubling high product rounded half away from zero below, then a rounding shift. */
+/* x * multiplier * 2^(shift - 31) as gemmlowp: doubling high product, halves upwards, then a shift, halves away from zero. */
 static inline int32_t ounce_multiply_fixed(int32_t x, int32_t multiplier, int32_t shift)
 {
     const int32_t left = (shift > 0) ? shift : 0;
     const int32_t right = (shift > 0) ? 0 : -shift;
     const int32_t shifted = (int32_t)((uint32_t)x << (uint32_t)left);
     const int64_t product = (int64_t)shifted * multiplier;
-    const int64_t nudge = (product >= 0) ? 1073741824 : (1 - 1073741824);
     const int64_t lowest = -2147483647 - 1;
-    const int32_t high = ((shifted == lowest) && (multiplier == lowest))
-                             ? 2147483647
-                             : (int32_t)((product + nudge) / 2147483648);
+    /* Right shifts keep the sign, as in all compilers for these processors. */
+    const int32_t high = ((shifted == lowest) && (multiplier == lowest)) ? 2147483647 : (int32_t)((product + 1073741824) >> 31);
     const int32_t mask = (int32_t)(((int64_t)1 << right) - 1);
     const int32_t remainder = high & mask;
     const int32_t threshold = (mask >> 1) + ((high < 0) ? 1 : 0);
