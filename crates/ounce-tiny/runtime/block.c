@@ -7,40 +7,39 @@ int32_t ounce_requantize_one(const ounce_requantize *requantize, int32_t channel
 }
 
 #if OUNCE_FAST
-/* One sum to element `at`; `nearest` is a constant. */
-OUNCE_INLINE void ounce_store_fast(int32_t sum, float scale, int32_t zero, int nearest, int8_t *y, uint8_t *unclamped, size_t at)
+OUNCE_INLINE void ounce_store_places_fast(const ounce_requantize *r, int32_t channel, ounce_rounding rounding, const int32_t *sums,
+                                          int32_t count, int8_t *y, uint8_t *unclamped, size_t at, size_t stride)
 {
-    const int32_t q = ounce_fast_sum(sum, scale, zero, nearest);
-    const int32_t clamped = ounce_saturate8(q);
-    y[at] = (int8_t)clamped;
-    if (unclamped != NULL) {
-        ounce_set_bit(unclamped, at, q == clamped);
-    }
-}
-
-OUNCE_INLINE void ounce_store_places_fast(float scale, int32_t zero, int nearest, const int32_t *sums, int32_t count, int8_t *y,
-                                          uint8_t *unclamped, size_t at, size_t stride)
-{
+    const ounce_factor factor = ounce_factor_of(r, channel, rounding);
+    const int32_t zero = r->zero;
     const int32_t *const end = &sums[count];
     while (sums != end) {
-        ounce_store_fast(*sums, scale, zero, nearest, y, unclamped, at);
+        const int32_t q = ounce_fast_sum(*sums, &factor, zero, rounding);
+        const int32_t clamped = ounce_saturate8(q);
+        y[at] = (int8_t)clamped;
+        if (unclamped != NULL) {
+            ounce_set_bit(unclamped, at, q == clamped);
+        }
         sums = &sums[1];
         at += stride;
     }
 }
 
 /* Sums of `rows` channels at 4 places each. */
-OUNCE_INLINE void ounce_store_rows_fast(const float *scale, int32_t zero, int nearest, const int32_t *sums, int32_t rows, int8_t *y,
-                                        uint8_t *unclamped, size_t at, size_t stride)
+OUNCE_INLINE void ounce_store_rows_fast(const ounce_requantize *r, int32_t channel, ounce_rounding rounding, const int32_t *sums,
+                                        int32_t rows, int8_t *y, uint8_t *unclamped, size_t at, size_t stride)
 {
+    /* A copy, since for all the compiler knows bytes of y may lie in *r. */
+    const ounce_requantize copy = *r;
+    const int32_t zero = copy.zero;
     const int32_t *const end = &sums[4 * rows];
     int8_t *to = &y[at];
     while (sums != end) {
-        const float factor = *scale;
-        const int32_t q0 = ounce_fast_sum(sums[0], factor, zero, nearest);
-        const int32_t q1 = ounce_fast_sum(sums[1], factor, zero, nearest);
-        const int32_t q2 = ounce_fast_sum(sums[2], factor, zero, nearest);
-        const int32_t q3 = ounce_fast_sum(sums[3], factor, zero, nearest);
+        const ounce_factor factor = ounce_factor_of(&copy, channel, rounding);
+        const int32_t q0 = ounce_fast_sum(sums[0], &factor, zero, rounding);
+        const int32_t q1 = ounce_fast_sum(sums[1], &factor, zero, rounding);
+        const int32_t q2 = ounce_fast_sum(sums[2], &factor, zero, rounding);
+        const int32_t q3 = ounce_fast_sum(sums[3], &factor, zero, rounding);
         const int32_t c0 = ounce_saturate8(q0);
         const int32_t c1 = ounce_saturate8(q1);
         const int32_t c2 = ounce_saturate8(q2);
@@ -57,7 +56,7 @@ OUNCE_INLINE void ounce_store_rows_fast(const float *scale, int32_t zero, int ne
             at++;
         }
         sums = &sums[4];
-        scale = &scale[1];
+        channel++;
         to = &to[1];
     }
 }
@@ -68,13 +67,14 @@ void ounce_store_places(const ounce_requantize *r, int32_t channel, const int32_
 {
 #if OUNCE_FAST
     if (ounce_is_fast(r)) {
-        const float scale = r->scale[channel];
-        if (r->rounding == OUNCE_TRUNCATE) {
-            ounce_store_places_fast(scale, r->zero, 0, sums, count, y, unclamped, at, stride);
+        if (r->rounding == OUNCE_FIXED_POINT) {
+            ounce_store_places_fast(r, channel, OUNCE_FIXED_POINT, sums, count, y, unclamped, at, stride);
+        } else if (r->rounding == OUNCE_TRUNCATE) {
+            ounce_store_places_fast(r, channel, OUNCE_TRUNCATE, sums, count, y, unclamped, at, stride);
         } else if (unclamped == NULL) {
-            ounce_store_places_fast(scale, r->zero, 1, sums, count, y, NULL, at, stride);
+            ounce_store_places_fast(r, channel, OUNCE_NEAREST, sums, count, y, NULL, at, stride);
         } else {
-            ounce_store_places_fast(scale, r->zero, 1, sums, count, y, unclamped, at, stride);
+            ounce_store_places_fast(r, channel, OUNCE_NEAREST, sums, count, y, unclamped, at, stride);
         }
         return;
     }
@@ -86,17 +86,18 @@ void ounce_store_places(const ounce_requantize *r, int32_t channel, const int32_
 
 /* Sums [rows][4] of channels from `channel` on, at `columns` places each. */
 OUNCE_APART void ounce_store_rows(const ounce_requantize *r, int32_t channel, const int32_t *sums, int32_t rows, int32_t columns, int8_t *y,
-                             uint8_t *unclamped, size_t at, size_t stride)
+                                  uint8_t *unclamped, size_t at, size_t stride)
 {
 #if OUNCE_FAST
     if ((columns == 4) && ounce_is_fast(r)) {
-        const float *scale = &r->scale[channel];
-        if (r->rounding == OUNCE_TRUNCATE) {
-            ounce_store_rows_fast(scale, r->zero, 0, sums, rows, y, unclamped, at, stride);
+        if (r->rounding == OUNCE_FIXED_POINT) {
+            ounce_store_rows_fast(r, channel, OUNCE_FIXED_POINT, sums, rows, y, unclamped, at, stride);
+        } else if (r->rounding == OUNCE_TRUNCATE) {
+            ounce_store_rows_fast(r, channel, OUNCE_TRUNCATE, sums, rows, y, unclamped, at, stride);
         } else if (unclamped == NULL) {
-            ounce_store_rows_fast(scale, r->zero, 1, sums, rows, y, NULL, at, stride);
+            ounce_store_rows_fast(r, channel, OUNCE_NEAREST, sums, rows, y, NULL, at, stride);
         } else {
-            ounce_store_rows_fast(scale, r->zero, 1, sums, rows, y, unclamped, at, stride);
+            ounce_store_rows_fast(r, channel, OUNCE_NEAREST, sums, rows, y, unclamped, at, stride);
         }
         return;
     }

@@ -193,25 +193,65 @@ static inline int32_t ounce_multiply_fixed(int32_t x, int32_t multiplier, int32_
 
 #if OUNCE_DSP && OUNCE_VFP
 #define OUNCE_FAST 1
-/* (float)sum * scale rounded, + zero. Saturates at int32 instead of 2^22 in between, which is the same once it is kept within a byte. */
-OUNCE_INLINE int32_t ounce_fast_sum(int32_t sum, float scale, int32_t zero, int nearest)
+/* What the sums of one channel are multiplied by. */
+typedef struct {
+    float scale;
+    int32_t multiplier;
+    int32_t left;
+    int32_t right;
+    int32_t half;      /* half of 2^right, rounded down */
+    int32_t sign_mask; /* -1 where halves are to be rounded away from zero, 0 where nothing is shifted out */
+} ounce_factor;
+
+OUNCE_INLINE ounce_factor ounce_factor_of(const ounce_requantize *r, int32_t channel, ounce_rounding rounding)
+{
+    ounce_factor f = {0.0f, 0, 0, 0, 0, 0};
+    if (rounding == OUNCE_FIXED_POINT) {
+        const int32_t shift = r->shift[channel];
+        f.multiplier = r->multiplier[channel];
+        f.left = (shift > 0) ? shift : 0;
+        f.right = (shift > 0) ? 0 : -shift;
+        f.half = (int32_t)((1U << (uint32_t)f.right) >> 1);
+        f.sign_mask = (f.right > 0) ? -1 : 0;
+    } else {
+        f.scale = r->scale[channel];
+    }
+    return f;
+}
+
+/* a + b, kept within int32. */
+OUNCE_INLINE int32_t ounce_qadd(int32_t a, int32_t b)
 {
     int32_t y;
-    float product = (float)sum * scale;
-    if (nearest != 0) {
-        __asm__("vcvtr.s32.f32 %0, %0" : "+t"(product));
-    } else {
-        __asm__("vcvt.s32.f32 %0, %0" : "+t"(product));
-    }
-    (void)memcpy(&y, &product, sizeof y);
-    __asm__("qadd %0, %0, %1" : "+r"(y) : "r"(zero));
+    __asm__("qadd %0, %1, %2" : "=r"(y) : "r"(a), "r"(b));
     return y;
 }
 
-/* Whether all of -128..127 may be used and no fixed-point multiplier is asked for. */
+/* ounce_requantized with `rounding` a constant. Saturates at other places in between, which is the same once it is kept within a byte. */
+OUNCE_INLINE int32_t ounce_fast_sum(int32_t sum, const ounce_factor *f, int32_t zero, ounce_rounding rounding)
+{
+    int32_t y;
+    if (rounding == OUNCE_FIXED_POINT) {
+        const int32_t shifted = (int32_t)((uint32_t)sum << (uint32_t)f->left);
+        /* Multipliers are at least 0 here, so that the product of both lowest numbers does not occur. */
+        const int32_t high = (int32_t)(((int64_t)shifted * f->multiplier + 1073741824) >> 31);
+        y = ounce_qadd(high, f->half + ((high >> 31) & f->sign_mask)) >> f->right;
+    } else {
+        float product = (float)sum * f->scale;
+        if (rounding == OUNCE_NEAREST) {
+            __asm__("vcvtr.s32.f32 %0, %0" : "+t"(product));
+        } else {
+            __asm__("vcvt.s32.f32 %0, %0" : "+t"(product));
+        }
+        (void)memcpy(&y, &product, sizeof y);
+    }
+    return ounce_qadd(y, zero);
+}
+
+/* Whether all of -128..127 may be used. */
 static inline int ounce_is_fast(const ounce_requantize *r)
 {
-    return (r->rounding != OUNCE_FIXED_POINT) && (r->low == -128) && (r->high == 127);
+    return (r->low == -128) && (r->high == 127);
 }
 #else
 #define OUNCE_FAST 0

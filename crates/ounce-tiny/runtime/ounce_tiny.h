@@ -60,7 +60,7 @@ typedef enum {
 typedef struct {
     ounce_rounding rounding;
     const float *scale;        /* per output channel; of OUNCE_NEAREST and OUNCE_TRUNCATE */
-    const int32_t *multiplier; /* per output channel; of OUNCE_FIXED_POINT */
+    const int32_t *multiplier; /* per output channel, 0 or more; of OUNCE_FIXED_POINT */
     const int32_t *shift;      /* per output channel, positive to the left, -31..30; of OUNCE_FIXED_POINT */
     int32_t zero;
     int32_t low;  /* -128..127 */

@@ -11,7 +11,7 @@ fn requantize(random: &mut Random, rounding: Rounding, channels: i32, taps: i32)
     let scale: Vec<f32> = random
         .f32s(channels)
         .into_iter()
-        .map(|s| typical * (1.5 + s) * random.pick(&[1.0, 1.0, 8.0]))
+        .map(|s| typical * (1.5 + s) * random.pick(&[1.0, 1.0, 8.0, 512.0]))
         .collect();
     let fixed = scale.iter().map(|scale| {
         let exponent = scale.log2().floor() as i32 + 1;
