@@ -10,6 +10,7 @@
 //! ([`Program::run`]), or on one tile of a large state after another ([`sweep`]), so that memory is read once for all its steps.
 
 mod buffer;
+mod gates;
 pub(crate) mod lanes;
 mod layout;
 mod overlap;
@@ -17,12 +18,14 @@ mod paulis;
 mod program;
 mod run;
 mod step;
+mod sums;
 mod sweep;
 
 pub use buffer::Buffer;
 pub use layout::Layout;
 pub use paulis::PauliTerms;
-pub use program::{Overlap, PauliMask, Program};
+pub use program::{PauliMask, Program};
+pub use sums::Overlap;
 pub use sweep::sweep;
 
 pub(crate) use buffer::Line;

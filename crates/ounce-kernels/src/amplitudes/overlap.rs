@@ -1,8 +1,9 @@
 //! Sums over pairs of rows of two states: what gradients are made of.
 
 use super::Real;
+use super::gates::partner;
 use super::lanes::Lanes;
-use super::run::{Tile, odd, partner, submasks};
+use super::run::{Tile, odd, submasks};
 use super::step::{Kind, Step, Steps};
 
 /// Adds the sums of one step to `sums`.

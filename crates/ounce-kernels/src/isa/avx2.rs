@@ -571,10 +571,13 @@ fn supported() -> bool {
         && is_x86_feature_detected!("popcnt")
 }
 
+super::amplitude_kernels!(amplitudes_f32, f32, ["avx2,fma,f16c,popcnt"] Avx2(()));
+super::amplitude_kernels!(amplitudes_f64, f64, ["avx2,fma,f16c,popcnt"] Avx2(()));
+
 super::table! {
     name: "avx2", features: ["avx2,fma,f16c"], supported: supported, token: Avx2(()),
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: true,
     w8a8_tile: super::avx2_w8a8::w8a8_tile, w8a8_words: Some(super::avx2_w8a8::WORDS),
     hadamard: ["avx2,fma,f16c"] Avx2(()),
-    amplitudes: ["avx2,fma,f16c,popcnt"] Avx2(()),
+    amplitudes: amplitudes_f32::KERNELS, amplitudes_f64::KERNELS,
 }

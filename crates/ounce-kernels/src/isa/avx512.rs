@@ -230,11 +230,14 @@ fn supported() -> bool {
         && is_x86_feature_detected!("popcnt")
 }
 
+super::amplitude_kernels!(amplitudes_f32, f32, ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,popcnt"] Avx512(()));
+super::amplitude_kernels!(amplitudes_f64, f64, ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,popcnt"] Avx512(()));
+
 // Compilers find better shuffles of 256 bits than of 512.
 super::table! {
     name: "avx512-vnni", features: ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"],
     supported: supported, token: Avx512(()), packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
     hadamard: ["avx2,fma,f16c"] Avx2(()),
-    amplitudes: ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,popcnt"] Avx512(()),
+    amplitudes: amplitudes_f32::KERNELS, amplitudes_f64::KERNELS,
 }

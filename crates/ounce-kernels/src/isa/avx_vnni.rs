@@ -101,5 +101,5 @@ super::table! {
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
     hadamard: ["avx2,fma,f16c"] Avx2(()),
-    amplitudes: ["avx2,fma,f16c,popcnt"] Avx2(()),
+    amplitudes: super::avx2::amplitudes_f32::KERNELS, super::avx2::amplitudes_f64::KERNELS,
 }

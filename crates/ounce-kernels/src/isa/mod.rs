@@ -278,10 +278,10 @@ macro_rules! kernel {
     };
 }
 
-/// A module with the kernels on amplitudes of one precision.
+/// A module with the kernels on amplitudes of one precision. Tables of the same vectors share it.
 macro_rules! amplitude_kernels {
     ($module:ident, $real:ty, $features:tt $token:expr) => {
-        mod $module {
+        pub(super) mod $module {
             #[allow(unused_imports)]
             use super::*;
             use crate::amplitudes::{self, Steps, TermSteps, Tile};
@@ -292,7 +292,7 @@ macro_rules! amplitude_kernels {
             crate::isa::amplitude_kernel!($features $token; multiply = amplitudes::multiply, (terms: TermSteps<'_, $real>, state: &[$real], first: usize, out: &mut [$real]));
             crate::isa::amplitude_kernel!($features $token; squares = amplitudes::squares, (state: &[$real], out: &mut [$real]));
 
-            pub(super) const KERNELS: Amplitudes<$real> = Amplitudes {
+            pub(in crate::isa) const KERNELS: Amplitudes<$real> = Amplitudes {
                 lanes: crate::isa::lanes_of::<$real, _>(&$token),
                 run,
                 expectations,
@@ -332,9 +332,9 @@ macro_rules! table {
         name: $name:literal, features: $features:tt, supported: $supported:expr, token: $token:expr,
         packed_tokens: $packed_tokens:expr, packed_tile: $packed_tile:path, bit_planes: $bit_planes:expr,
         w8a8_tile: $w8a8_tile:path, w8a8_words: $w8a8_words:expr, hadamard: $hadamard_features:tt $hadamard_token:expr,
-        amplitudes: $amplitude_features:tt $amplitude_token:expr $(,)?
+        amplitudes: $amplitudes_f32:path, $amplitudes_f64:path $(,)?
     ) => {
-        use crate::isa::{Table, amplitude_kernels, kernel};
+        use crate::isa::{Table, kernel};
         use crate::matrix::ActivationScale;
         use crate::ops::{Activation, Norm};
         use crate::quantize::QuantizedRowMut;
@@ -357,9 +357,6 @@ macro_rules! table {
         kernel!($features $token; dot_rows = rows::dot_rows, (element: Element, rows: &[u8], x: &[f32], out: &mut [f32]));
         kernel!($features $token; gemm_tile = gemm::gemm_tile, (tile: gemm::Tile<'_>));
         kernel!($features $token; attend = attend::attend, (query: attend::Query<'_>));
-
-        amplitude_kernels!(amplitudes_f32, f32, $amplitude_features $amplitude_token);
-        amplitude_kernels!(amplitudes_f64, f64, $amplitude_features $amplitude_token);
 
         pub(super) static TABLE: Table = Table {
             name: $name,
@@ -386,8 +383,8 @@ macro_rules! table {
             dot_rows,
             gemm_tile,
             attend,
-            amplitudes_f32: amplitudes_f32::KERNELS,
-            amplitudes_f64: amplitudes_f64::KERNELS,
+            amplitudes_f32: $amplitudes_f32,
+            amplitudes_f64: $amplitudes_f64,
         };
     };
 }

@@ -207,10 +207,13 @@ unsafe fn w8a8_tile(tile: &W8A8Tile<'_>, x: TokenView<'_>, out: &mut [f32]) {
     }
 }
 
+super::amplitude_kernels!(amplitudes_f32, f32, [] Portable);
+super::amplitude_kernels!(amplitudes_f64, f64, [] Portable);
+
 super::table! {
     name: "portable", features: [], supported: || true, token: Portable,
     packed_tokens: 4, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
     hadamard: [] Portable,
-    amplitudes: [] Portable,
+    amplitudes: amplitudes_f32::KERNELS, amplitudes_f64::KERNELS,
 }

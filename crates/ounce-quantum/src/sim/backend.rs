@@ -1,7 +1,7 @@
 //! The simulator as a backend: exact expectation values or estimates from shots, and exact gradients.
 
 use ounce_kernels::ThreadPool;
-use ounce_kernels::amplitudes::Real;
+use ounce_kernels::amplitudes::{Layout, Real};
 use ounce_random::Pcg32;
 
 use super::Initial;
@@ -18,6 +18,12 @@ use crate::circuit::{Instruction, Symbol};
 
 /// Circuits of more qubits are simulated one sample at a time: the states of a group of samples would leave the cache.
 const MAX_BATCH_QUBITS: usize = 14;
+
+/// Circuits of up to so many qubits go as a batch however few the samples are.
+const SMALL_QUBITS: usize = 8;
+
+/// Turns expectation values into the derivatives of a loss with respect to them.
+type Cotangents<'a> = &'a mut dyn FnMut(&[f64]) -> Vec<f64>;
 
 /// The name in errors.
 const NAME: &str = "the simulator";
@@ -82,7 +88,7 @@ impl<T: Real> SimulatorBackend<T> {
         &mut self,
         request: &Request<'_>,
         initial: &Initial<'_>,
-        cotangents: Option<&mut dyn FnMut(&[f64]) -> Vec<f64>>,
+        cotangents: Option<Cotangents<'_>>,
     ) -> Result<(Vec<f64>, Option<Gradients>), BackendError> {
         self.check(request, initial, cotangents.is_some())?;
         self.runs += request.samples as u64;
@@ -123,15 +129,11 @@ impl<T: Real> SimulatorBackend<T> {
         &mut self,
         request: &Request<'_>,
         initial: &Initial<'_>,
-        mut cotangents: Option<&mut dyn FnMut(&[f64]) -> Vec<f64>>,
+        mut cotangents: Option<Cotangents<'_>>,
     ) -> Result<(Vec<f64>, Option<Gradients>), BackendError> {
         let nodes = Node::all(request.circuit);
         let terms = Terms::new(request.observables);
-        let qubits = request.circuit.qubits();
-        if request.samples > 1
-            && qubits <= MAX_BATCH_QUBITS
-            && check_size::<T>(qubits, request.samples, self.limit).is_ok()
-        {
+        if self.is_batch(request) {
             return self.pool.region(|team| {
                 let batch = Batch::<T>::forward(team, request, &nodes, &terms, initial);
                 let values = batch.expectations();
@@ -177,6 +179,14 @@ impl<T: Real> SimulatorBackend<T> {
             });
         }
         Ok((values, Some(gradients)))
+    }
+
+    /// Whether samples are worked on side by side. Unused lanes cost as much as used ones.
+    fn is_batch(&self, request: &Request<'_>) -> bool {
+        let (qubits, samples) = (request.circuit.qubits(), request.samples);
+        let lanes = Layout::<T>::samples(self.pool.kernels()).lanes();
+        let enough = samples > 1 && (qubits <= SMALL_QUBITS || 4 * samples >= lanes);
+        enough && qubits <= MAX_BATCH_QUBITS && check_size::<T>(qubits, samples, self.limit).is_ok()
     }
 
     /// The state of one sample after the circuit.

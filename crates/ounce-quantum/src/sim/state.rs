@@ -180,13 +180,7 @@ impl<T: Real> StateVector<T> {
                 self.run_passes(team, &segment.nodes, &segment.passes, Values::single(parameters, inputs));
                 match segment.end {
                     Some(End::Measure { qubit, bit }) => bits[bit] = self.measure(team, qubit, random),
-                    Some(End::Reset(qubit)) => {
-                        if self.measure(team, qubit, random) {
-                            let mut program = Program::new(self.layout, &self.tile_with(qubit));
-                            program.flip_qubit(qubit, &[]);
-                            sweep(team, &program, &mut self.amplitudes, None);
-                        }
-                    }
+                    Some(End::Reset(qubit)) => self.reset(team, qubit, random),
                     None => {}
                 }
             }
@@ -219,6 +213,15 @@ impl<T: Real> StateVector<T> {
         program.diagonal(&[qubit], &[], |index, _| [if (index == 1) == value { scale } else { 0.0 }, 0.0]);
         sweep(team, &program, &mut self.amplitudes, None);
         value
+    }
+
+    /// Measures a qubit and flips it if it is 1.
+    fn reset(&mut self, team: &mut Team<'_>, qubit: usize, random: &mut Pcg32) {
+        if self.measure(team, qubit, random) {
+            let mut program = Program::new(self.layout, &self.tile_with(qubit));
+            program.flip_qubit(qubit, &[]);
+            sweep(team, &program, &mut self.amplitudes, None);
+        }
     }
 
     /// The lowest qubits of a tile, and one that must be there.
