@@ -1,3 +1,4 @@
+//! Whole transpilations, checked by equivalence.
 use super::*;
 use crate::circuit::{Angle, CircuitError, Symbol};
 use crate::gate::{Gate, Standard as G, names};

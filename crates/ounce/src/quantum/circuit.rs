@@ -10,7 +10,7 @@ pub(crate) fn read(path: &Path) -> Result<Circuit> {
     let text =
         std::fs::read_to_string(path).context(|| format!("cannot read the circuit {}", path.display()))?;
     // The error has line and column.
-    qasm::read(&text).map_err(|error| Failure::new(format!("{}:{error}", path.display())))
+    qasm::read(&text).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }
 
 /// The values of a circuit's parameters, from arguments such as `theta=0.5`.

