@@ -1,5 +1,5 @@
 //! A fuzz run as long as you like: `cargo run --release -p ounce-formats --example fuzz -- PARSER COUNT [SEED]`.
-//! PARSER is gguf, safetensors, index, config, folder, blocks, or all. Debug assertions are worth having:
+//! PARSER is gguf, safetensors, index, config, folder, quantized, blocks, onnx, tflite, pickle, checkpoint, or all. Debug assertions are worth having:
 //! `CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true` turns them on, `CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true` overflow checks.
 
 #[path = "../tests/fuzzing/mod.rs"]

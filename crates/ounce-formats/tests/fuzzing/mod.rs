@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod mutate;
+mod networks;
 mod quantized;
 mod seeds;
 mod targets;

@@ -9,7 +9,7 @@ use ounce_formats::mmap::SharedOwner;
 use ounce_formats::safetensors::{Safetensors, SafetensorsError};
 
 use super::mutate::Random;
-use super::{quantized, seeds};
+use super::{networks, quantized, seeds};
 
 /// A parser under test.
 pub(crate) struct Target {
@@ -45,10 +45,12 @@ pub(crate) enum Parsed {
     /// How many linear maps were opened, and whether the folder was.
     Linears(usize, bool),
     Blocks,
+    /// Of a parser whose result borrows from the input: what it says.
+    Borrowed(Result<(), String>),
 }
 
 /// All parsers.
-pub(crate) const TARGETS: [Target; 7] = [
+pub(crate) const TARGETS: [Target; 11] = [
     Target {
         name: "gguf",
         seeds: seeds::gguf,
@@ -112,6 +114,42 @@ pub(crate) const TARGETS: [Target; 7] = [
         check: |_, _| true,
         // The weights as f32 and as quants: F16 and the 2-bit type are largest.
         multiple: 24,
+    },
+    Target {
+        name: "onnx",
+        seeds: networks::onnx_seeds,
+        repair: |input, _| input,
+        prepare: in_memory,
+        parse: networks::parse_onnx,
+        check: networks::check_onnx,
+        multiple: 128,
+    },
+    Target {
+        name: "tflite",
+        seeds: networks::tflite_seeds,
+        repair: |input, _| input,
+        prepare: in_memory,
+        parse: networks::parse_tflite,
+        check: networks::check_tflite,
+        multiple: 32,
+    },
+    Target {
+        name: "pickle",
+        seeds: networks::pickle_seeds,
+        repair: |input, _| input,
+        prepare: in_memory,
+        parse: networks::parse_pickle,
+        check: networks::check_pickle,
+        multiple: ounce_formats::pickle::MEMORY_MULTIPLE,
+    },
+    Target {
+        name: "checkpoint",
+        seeds: networks::checkpoint_seeds,
+        repair: |input, _| input,
+        prepare: in_memory,
+        parse: networks::parse_checkpoint,
+        check: networks::check_checkpoint,
+        multiple: 128,
     },
 ];
 
@@ -228,7 +266,7 @@ fn check_folder(_: &Input, parsed: Parsed) -> bool {
 }
 
 /// Every message can be made, and says something.
-fn describe_error(message: String) -> bool {
+pub(super) fn describe_error(message: String) -> bool {
     assert!(message.len() > 10, "{message}");
     false
 }
