@@ -1,9 +1,11 @@
 //! Networks from files: ONNX, TensorFlow Lite and MCUNetV3 into graphs, and quantization after training.
 //!
-//! * [`onnx`]: models of ONNX, in floats.
+//! * [`onnx`]: models of ONNX.
+//! * [`mcunet`]: the quantized networks of MCUNetV3.
 #![forbid(unsafe_code)]
 
 mod limits;
+pub mod mcunet;
 pub mod onnx;
 
 pub use limits::{LimitError, Limits};
