@@ -156,6 +156,12 @@ indices = torch.tensor([[2, 0], [4, 2], [1, 2]], dtype=torch.int64)
 case("embedding", lambda table, indices: F.embedding(indices, table), table=rand(5, 3), indices=indices)
 case("gather", lambda x, indices: x[:, indices], x=rand(2, 5, 3), indices=indices)
 
+case("resize_nearest_exact", lambda x: F.interpolate(x, (7, 3), mode="nearest-exact"), x=rand(1, 2, 4, 5))
+case(
+    "batch_norm_training", lambda x, weight, bias: F.batch_norm(x, None, None, weight, bias, training=True),
+    x=rand(3, 4, 2, 5), weight=rand(4), bias=rand(4),
+)
+
 golden = {
     name: value.to(torch.int32) if value.dtype == torch.int64 else value.contiguous().clone() for name, value in golden.items()
 }

@@ -172,6 +172,52 @@ impl Graph {
         self.apply(BatchNorm { eps }, &[x, weight, bias, mean, var])
     }
 
+    /// Batch norm in training: normalises with the mean and variance of the batch, and updates the running ones as PyTorch does. `stats` are weight, bias,
+    /// and the running mean and variance, which are parameters; `momentum` is the share of the new.
+    ///
+    /// # Errors
+    /// If shapes do not fit, or mean or variance are no parameters.
+    pub fn batch_norm_training(
+        &mut self,
+        x: ValueId,
+        stats: [ValueId; 4],
+        eps: f32,
+        momentum: f32,
+    ) -> Result {
+        let shape = self.shape(x).to_vec();
+        let [weight, bias, mean, var] = stats;
+        if shape.len() < 2 {
+            let error = OpError::shape(0, "[N, C, ..]", self.ty(x));
+            return Err(self.failed("batch_norm_training", error));
+        }
+        let mut channel = vec![1; shape.len()];
+        channel[1] = shape[1];
+        let others: Vec<usize> = (0..shape.len()).filter(|axis| *axis != 1).collect();
+        let count: usize = others.iter().map(|axis| shape[*axis]).product();
+        let batch_mean = self.reduce(x, ReduceKind::Mean, others.clone(), true)?;
+        let centred = self.sub(x, batch_mean)?;
+        let square = self.square(centred)?;
+        let batch_var = self.reduce(square, ReduceKind::Mean, others, true)?;
+        let eps = self.scalar(eps);
+        let shifted = self.add(batch_var, eps)?;
+        let scale = self.apply(UnaryKind::Rsqrt, &[shifted])?;
+        let weight = self.reshape(weight, &channel)?;
+        let scale = self.mul(scale, weight)?;
+        let y = self.mul(centred, scale)?;
+        let bias = self.reshape(bias, &channel)?;
+        let y = self.add(y, bias)?;
+        // The running variance is that of a sample.
+        let unbiased = count as f32 / count.saturating_sub(1).max(1) as f32;
+        for (running, batch, share) in [(mean, batch_mean, momentum), (var, batch_var, momentum * unbiased)] {
+            let (kept, share) = (self.scalar(1.0 - momentum), self.scalar(share));
+            let batch = self.reshape(batch, &[shape[1]])?;
+            let (old, new) = (self.mul(running, kept)?, self.mul(batch, share)?);
+            let new = self.add(old, new)?;
+            self.update(running, new)?;
+        }
+        Ok(y)
+    }
+
     /// Layer norm over the axes of the weight, which are the last of `x`.
     ///
     /// # Errors

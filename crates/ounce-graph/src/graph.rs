@@ -374,3 +374,33 @@ impl Graph {
         Err(GraphError::Operator { node: operator.to_owned(), operator, error })
     }
 }
+
+impl std::fmt::Display for Graph {
+    /// One line for every input, parameter, node, output and update.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = |id: &ValueId| self.value(*id).name.as_str();
+        let list = |ids: &[ValueId]| ids.iter().map(named).collect::<Vec<_>>().join(", ");
+        for id in &self.inputs {
+            writeln!(f, "input {}: {}", named(id), self.ty(*id))?;
+        }
+        for (id, name, _) in self.parameters() {
+            writeln!(f, "parameter {name}: {}", self.ty(id))?;
+        }
+        for node in &self.nodes {
+            let types =
+                self.types(&node.outputs).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            write!(f, "{} = {}({}): {types}", list(&node.outputs), node.op.name(), list(&node.inputs))?;
+            match node.in_place.and_then(|i| node.inputs.get(i)) {
+                Some(input) => writeln!(f, ", in place of {}", named(input))?,
+                None => writeln!(f)?,
+            }
+        }
+        for (name, id) in &self.outputs {
+            writeln!(f, "output {name} = {}", named(id))?;
+        }
+        for (parameter, id) in &self.updates {
+            writeln!(f, "update {} = {}", named(parameter), named(id))?;
+        }
+        Ok(())
+    }
+}

@@ -8,12 +8,13 @@ use ounce_kernels::Team;
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
 use crate::io::Io;
+use crate::ops::Op;
 use crate::types::{DType, TensorType};
 
 /// A pure function of values. All that is known of an operator stands in the file that implements this.
 ///
 /// Attributes are public fields of the implementing type, so that what emits code or splits work across devices can read them: it matches on
-/// [`Op`](crate::Op).
+/// [`Op`].
 pub trait Operator: fmt::Debug + Send + Sync {
     /// The operator's name, in lower case.
     fn name(&self) -> &'static str;
@@ -53,6 +54,11 @@ pub trait Operator: fmt::Debug + Send + Sync {
     /// The inputs whose memory output 0 may take, in order of preference.
     fn overwrites(&self, _inputs: &[TensorType]) -> Vec<usize> {
         Vec::new()
+    }
+
+    /// The same operator without its last outputs, if it can do without those that are not `used`. The others keep their places.
+    fn without_unused(&self, _used: &[bool]) -> Option<Op> {
+        None
     }
 
     /// Whether output 0 is the bytes of input 0 under another type, so that nothing need be done.
@@ -128,6 +134,10 @@ impl Operator for Custom {
 
     fn overwrites(&self, inputs: &[TensorType]) -> Vec<usize> {
         self.0.overwrites(inputs)
+    }
+
+    fn without_unused(&self, used: &[bool]) -> Option<Op> {
+        self.0.without_unused(used)
     }
 
     fn is_view(&self) -> bool {

@@ -32,7 +32,8 @@ fn lenet(g: &mut Graph, x: ValueId, p: &dyn Fn(&str) -> ValueId) -> Result<Value
 
 fn mobile(g: &mut Graph, x: ValueId, p: &dyn Fn(&str) -> ValueId) -> Result<ValueId, GraphError> {
     let norm = |g: &mut Graph, y: ValueId, name: &str| {
-        let stats = ["weight", "bias", "running_mean", "running_var"].map(|part| p(&format!("{name}.{part}")));
+        let stats =
+            ["weight", "bias", "running_mean", "running_var"].map(|part| p(&format!("{name}.{part}")));
         g.batch_norm(y, stats, 1e-5)
     };
     let x = g.conv2d(x, p("stem.weight"), None, Window::square(2, 1), 1)?;
@@ -47,6 +48,22 @@ fn mobile(g: &mut Graph, x: ValueId, p: &dyn Fn(&str) -> ValueId) -> Result<Valu
     let y = g.conv2d(y, p("project.weight"), None, Window::default(), 1)?;
     let y = norm(g, y, "project_bn")?;
     let x = g.add(x, y)?;
+    let x = g.global_avg_pool(x)?;
+    let x = g.flatten(x, 1)?;
+    g.linear(x, p("head.weight"), Some(p("head.bias")))
+}
+
+fn normalized(g: &mut Graph, x: ValueId, p: &dyn Fn(&str) -> ValueId) -> Result<ValueId, GraphError> {
+    let norm = |g: &mut Graph, y: ValueId, name: &str| {
+        let stats =
+            ["weight", "bias", "running_mean", "running_var"].map(|part| p(&format!("{name}.{part}")));
+        let y = g.batch_norm_training(y, stats, 1e-5, 0.1)?;
+        g.relu(y)
+    };
+    let x = g.conv2d(x, p("conv1.weight"), None, Window::square(1, 1), 1)?;
+    let x = norm(g, x, "bn1")?;
+    let x = g.conv2d(x, p("conv2.weight"), None, Window::square(2, 0), 1)?;
+    let x = norm(g, x, "bn2")?;
     let x = g.global_avg_pool(x)?;
     let x = g.flatten(x, 1)?;
     g.linear(x, p("head.weight"), Some(p("head.bias")))
@@ -97,9 +114,17 @@ fn check(name: &str, net: Net, optimizer: Optimizer, rate: f32) {
         let labels = batch(&golden[&format!("{name}.labels")], step);
         let progress = trainer.step(&mut pool, &[("x", &x), ("labels", &labels)]).unwrap();
         let error = (progress.loss - expected).abs();
-        assert!(error < 2e-5 * expected.max(1.0), "{name} step {step}: {}, expected {expected}", progress.loss);
+        assert!(
+            error < 2e-5 * expected.max(1.0),
+            "{name} step {step}: {}, expected {expected}",
+            progress.loss
+        );
     }
-    for key in trained {
+    let running = trained.iter().filter_map(|key| key.strip_suffix(".weight"));
+    let running = running.flat_map(|key| ["mean", "var"].map(|of| format!("{key}.running_{of}")));
+    let running: Vec<String> =
+        running.filter(|key| golden.contains_key(&format!("{name}.last.{key}"))).collect();
+    for key in trained.into_iter().chain(running) {
         let found = trainer.executor().parameter(&key).unwrap();
         assert_close(&format!("{name} {key}"), &found, &golden[&format!("{name}.last.{key}")], 2e-5);
     }
@@ -113,6 +138,11 @@ fn lenet_with_momentum_trains_as_in_pytorch() {
 #[test]
 fn a_mobilenet_block_with_adamw_trains_as_in_pytorch() {
     check("mobile", mobile, Optimizer::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: 0.02 }, 0.01);
+}
+
+#[test]
+fn batch_norm_with_running_statistics_trains_as_in_pytorch() {
+    check("normalized", normalized, Optimizer::SGD, 0.1);
 }
 
 #[test]
@@ -158,7 +188,11 @@ fn the_loop_ends_when_data_or_patience_does() {
     trainer
         .fit(&mut pool, data, |progress| {
             seen.push(progress.steps);
-            if progress.steps == 4 { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
+            if progress.steps == 4 {
+                std::ops::ControlFlow::Break(())
+            } else {
+                std::ops::ControlFlow::Continue(())
+            }
         })
         .unwrap();
     trainer.fit(&mut pool, data, |_| std::ops::ControlFlow::Continue(())).unwrap();

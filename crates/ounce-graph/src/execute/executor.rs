@@ -137,7 +137,7 @@ impl Executor {
         self.write(Kind::Parameter, name, data)
     }
 
-    /// What the last run gave.
+    /// What the last run gave. An output that is a parameter itself is its value after the run.
     ///
     /// # Errors
     /// If there is no such output.

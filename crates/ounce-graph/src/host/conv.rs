@@ -180,9 +180,11 @@ pub(crate) fn transposed(
     let depth = og * taps;
     let wt = &mut scratch[..shape.outputs * cg * taps];
     crate::tensor::with_elements!(w, w => {
-        for (i, w) in w.iter().enumerate() {
-            let (o, c, tap) = (i / (cg * taps), i / taps % cg, i % taps);
-            wt[((o / og * cg + c) * og + o % og) * taps + tap] = w.real();
+        for (o, w) in w.chunks_exact((cg * taps).max(1)).enumerate() {
+            for (c, w) in w.chunks_exact(taps).enumerate() {
+                let at = ((o / og * cg + c) * og + o % og) * taps;
+                wt[at..at + taps].iter_mut().zip(w).for_each(|(out, w)| *out = w.real());
+            }
         }
     });
     for (block, out) in out.chunks_exact_mut((cg * image).max(1)).enumerate() {
@@ -293,7 +295,8 @@ fn strided<T>(plane: &[T], from: usize, stride: usize, len: usize) -> impl Itera
     plane[from..].iter().step_by(stride).take(len)
 }
 
-fn depthwise_forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f32], y: &mut [f32]) {
+/// `y += x * w`, channel by channel.
+pub(crate) fn depthwise_forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f32], y: &mut [f32]) {
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
     let stride = shape.window.stride[1];
     team.for_each_chunk_mut(y, places, |plane, y| {
@@ -307,20 +310,6 @@ fn depthwise_forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f32
                 y.iter_mut().zip(strided(x, from, stride, len)).for_each(|(y, x)| *y += w * x);
             }
         });
-    });
-}
-
-/// The sums of a depthwise convolution of one plane of bytes.
-pub(crate) fn depthwise_plane_i32(shape: &ConvShape, x: &[i8], zero: i32, w: &[i8], sums: &mut [i32]) {
-    let stride = shape.window.stride[1];
-    for_each_run(shape, |tap, place, len, from| {
-        let (w, sums) = (i32::from(w[tap]), &mut sums[place..place + len]);
-        if stride == 1 {
-            sums.iter_mut().zip(&x[from..from + len]).for_each(|(s, x)| *s += w * (i32::from(*x) - zero));
-        } else {
-            let x = strided(x, from, stride, len);
-            sums.iter_mut().zip(x).for_each(|(s, x)| *s += w * (i32::from(*x) - zero));
-        }
     });
 }
 

@@ -16,13 +16,18 @@ fn parts(shape: &ConvShape) -> usize {
     (shape.group_channels() * shape.kernel_len()).div_ceil(EXACT)
 }
 
-/// Floats of scratch memory: the kernel as floats, and the sums of one group of one image in parts.
+/// Whether sums of a depthwise convolution are exact as a whole.
+fn by_channel(shape: &ConvShape) -> bool {
+    shape.is_depthwise() && shape.kernel_len() <= EXACT
+}
+
+/// Floats of scratch memory: the kernel as floats, and the sums of one group of one image in parts; depthwise, the image as floats and all sums.
 pub(crate) fn scratch(shape: &ConvShape) -> usize {
-    if shape.is_depthwise() {
-        return shape.batch * shape.outputs * shape.places_len();
+    let kernel = shape.outputs * shape.group_channels() * shape.kernel_len();
+    if by_channel(shape) {
+        return kernel + shape.batch * shape.channels * (shape.image_len() + shape.places_len());
     }
-    shape.outputs * shape.group_channels() * shape.kernel_len()
-        + parts(shape) * shape.group_outputs() * shape.places_len()
+    kernel + parts(shape) * shape.group_outputs() * shape.places_len()
 }
 
 /// Computes a convolution and, where wanted, the mask of what was not clamped.
@@ -37,70 +42,94 @@ pub(crate) fn conv(
     y: &mut [i8],
     mut mask: Option<&mut [u8]>,
 ) {
-    let places = shape.places_len();
     if let Some(mask) = &mut mask {
         mask.fill(0);
     }
-    if shape.is_depthwise() {
-        let sums: &mut [i32] = bytemuck::cast_slice_mut(&mut scratch[..y.len()]);
-        let (image, taps) = (shape.image_len(), shape.kernel_len());
-        team.for_each_chunk_mut(sums, places, |plane, sums| {
-            let channel = plane % shape.channels;
-            sums.fill(bias[channel]);
-            let x = &x[plane * image..][..image];
-            conv::depthwise_plane_i32(shape, x, op.x_zero, &w[channel * taps..][..taps], sums);
-        });
-        let sums = &*sums;
-        finish(team, op, shape, 0, y, mask, |i, _| sums[i]);
-        return;
-    }
     let (cg, og, image) = (shape.group_channels(), shape.group_outputs(), shape.image_len());
     let depth = cg * shape.kernel_len();
-    let (floats, sums) = scratch.split_at_mut(shape.outputs * depth);
-    let floats = conv::as_floats(Slice::I8(w), floats);
-    let len = og * places;
-    let sums = &mut sums[..parts(shape) * len];
+    let zero = op.x_zero as f32;
+    let (kernel, scratch) = scratch.split_at_mut(shape.outputs * depth);
+    let kernel = conv::as_floats(Slice::I8(w), kernel);
+    if by_channel(shape) {
+        let (floats, sums) = scratch.split_at_mut(x.len());
+        super::pieces(team, floats, |first, floats| {
+            floats.iter_mut().zip(&x[first..]).for_each(|(out, x)| *out = f32::from(*x) - zero);
+        });
+        let sums = &mut sums[..y.len()];
+        sums.fill(0.0);
+        conv::depthwise_forward(team, shape, floats, kernel, sums);
+        let sums = Sums { sums, parts: 1, bias, shape, op };
+        return sums.finish(team, 0, y, mask);
+    }
+    let len = og * shape.places_len();
+    let sums = &mut scratch[..parts(shape) * len];
     for block in 0..shape.batch * shape.groups {
         let planes = &x[block * cg * image..][..cg * image];
-        let group = &floats[block % shape.groups * og * depth..][..og * depth];
-        conv::forward_exact(team, shape, planes, op.x_zero as f32, group, sums, EXACT);
-        let sums = &*sums;
-        let y = &mut y[block * len..][..len];
-        finish(team, op, shape, block * len, y, mask.as_deref_mut(), |i, channel| {
-            // Every part is an integer.
-            sums[i..].iter().step_by(len).map(|sum| *sum as i32).sum::<i32>().wrapping_add(bias[channel])
-        });
+        let kernel = &kernel[block % shape.groups * og * depth..][..og * depth];
+        conv::forward_exact(team, shape, planes, zero, kernel, sums, EXACT);
+        let sums = Sums { sums, parts: parts(shape), bias, shape, op };
+        sums.finish(team, block * len, &mut y[block * len..][..len], mask.as_deref_mut());
     }
 }
 
-/// Turns sums into bytes for a part of the result that begins at element `first`; `sum(index in the part, channel)`.
-fn finish(
-    team: &mut Team<'_>,
-    op: &QuantizedConv2d,
-    shape: &ConvShape,
-    first: usize,
-    y: &mut [i8],
-    mask: Option<&mut [u8]>,
-    sum: impl Fn(usize, usize) -> i32 + Sync,
-) {
-    let places = shape.places_len();
-    super::pieces(team, y, |start, y| {
-        for (i, y) in y.iter_mut().enumerate() {
-            let channel = (first + start + i) / places % shape.outputs;
-            *y = op.finish(sum(start + i, channel), channel).0;
-        }
-    });
-    let Some(mask) = mask else { return };
-    // Bytes of the mask that the part shares with a neighbour get the bits of both.
-    let (begin, end) = (first / 8, (first + y.len()).div_ceil(8));
-    let last = first + y.len();
-    super::pieces(team, &mut mask[begin..end], |start, mask| {
-        for (byte, mask) in mask.iter_mut().enumerate() {
-            let at = (begin + start + byte) * 8;
-            for i in at.max(first)..(at + 8).min(last) {
-                let channel = i / places % shape.outputs;
-                *mask |= u8::from(op.finish(sum(i - first, channel), channel).1) << (i - at);
+/// Sums of products for a part of the result, in `parts` equal pieces one behind the other, every one an integer.
+struct Sums<'a> {
+    sums: &'a [f32],
+    parts: usize,
+    bias: &'a [i32],
+    shape: &'a ConvShape,
+    op: &'a QuantizedConv2d,
+}
+
+impl Sums<'_> {
+    /// The sum of element `i` of the part.
+    #[inline(always)]
+    fn at(&self, i: usize, bias: i32) -> i32 {
+        let len = self.sums.len() / self.parts;
+        let sum: i32 = self.sums[i..].iter().step_by(len).map(|sum| *sum as i32).sum();
+        sum.wrapping_add(bias)
+    }
+
+    /// Turns the sums into the bytes `y`, which begin at element `first` of the result, at a whole channel.
+    fn finish(&self, team: &mut Team<'_>, first: usize, y: &mut [i8], mask: Option<&mut [u8]>) {
+        let places = self.shape.places_len();
+        let outputs = self.shape.outputs;
+        // Whole channels, several to a task where they are small.
+        let channels = (super::CHUNK / places.max(1)).max(1);
+        team.for_each_chunk_mut(y, channels * places, |chunk, y| {
+            for (i, y) in y.chunks_exact_mut(places).enumerate() {
+                let plane = chunk * channels + i;
+                let channel = (first / places + plane) % outputs;
+                let bias = self.bias[channel];
+                let sums = &self.sums[plane * places..][..places];
+                if self.parts == 1 {
+                    let finish = self.op.finisher(channel);
+                    let sums = sums.iter().map(|sum| (*sum as i32).wrapping_add(bias));
+                    finish.row(sums, y);
+                } else {
+                    let finish = self.op.finisher(channel);
+                    finish.row((0..places).map(|i| self.at(plane * places + i, bias)), y);
+                }
             }
-        }
-    });
+        });
+        let Some(mask) = mask else { return };
+        // Bytes of the mask that the part shares with a neighbour get the bits of both.
+        let (begin, last) = (first / 8, first + y.len());
+        let (low, high) = (self.op.low, self.op.high);
+        let y = &*y;
+        super::pieces(team, &mut mask[begin..last.div_ceil(8)], |start, mask| {
+            for (byte, mask) in mask.iter_mut().enumerate() {
+                let at = (begin + start + byte) * 8;
+                for i in at.max(first)..(at + 8).min(last) {
+                    let value = y[i - first];
+                    // Only at the bounds the sum decides.
+                    let inside = (value != low && value != high) || {
+                        let channel = i / places % outputs;
+                        self.op.finish(self.at(i - first, self.bias[channel]), channel).1
+                    };
+                    *mask |= u8::from(inside) << (i - at);
+                }
+            }
+        });
+    }
 }

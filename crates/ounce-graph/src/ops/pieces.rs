@@ -53,7 +53,10 @@ impl Operator for Crop {
         for (axis, extent) in shape.iter().enumerate() {
             let (start, size, step) = (self.starts[axis], self.sizes[axis], self.steps[axis]);
             let last = size.saturating_sub(1).checked_mul(step).and_then(|n| n.checked_add(start));
-            let inside = size == 0 || last.is_some_and(|last| last < *extent);
+            let inside = match size {
+                0 => start <= *extent,
+                _ => last.is_some_and(|last| last < *extent),
+            };
             if step == 0 || !inside {
                 let problem =
                     format!("{size} from {start} with step {step} leave axis {axis} of {}", inputs[0]);

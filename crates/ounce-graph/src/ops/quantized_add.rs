@@ -11,6 +11,8 @@ use crate::operator::{Operator, expect_dtype, expect_inputs, expect_shape};
 use crate::types::{DType, TensorType};
 
 /// `y = clamp(round(((a - a_zero) a_scale + (b - b_zero) b_scale) / y_scale) + y_zero)` of two inputs in i8 of equal shape, in floats, ties to even.
+///
+/// The gradient passes where a sum was clamped too, as in MCUNetV3.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct QuantizedAdd {
     /// Scales of the inputs.

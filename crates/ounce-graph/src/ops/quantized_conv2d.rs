@@ -3,7 +3,7 @@
 use ounce_kernels::Team;
 
 use super::conv2d::{bias_sum, input_gradients};
-use super::{ApplyMask, BinaryKind, ConvShape, Requantize, Window};
+use super::{ApplyMask, BinaryKind, ConvShape, Op, Requantize, Window};
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
 use crate::host::quantized;
@@ -53,6 +53,45 @@ impl QuantizedConv2d {
         let y = self.requantize.apply(sum, channel).saturating_add(self.y_zero);
         let (low, high) = (i32::from(self.low), i32::from(self.high));
         (y.clamp(low, high) as i8, (low..=high).contains(&y))
+    }
+}
+
+/// A convolution's last step for one output channel.
+pub(crate) struct Finisher<'a> {
+    op: &'a QuantizedConv2d,
+    channel: usize,
+    /// The factor, where it is a float that rounds to nearest.
+    factor: Option<f32>,
+}
+
+/// Adding and taking away 1.5 * 2^23 rounds a float below 2^22 to an integer, ties to even.
+const ROUND: f32 = 12_582_912.0;
+
+impl Finisher<'_> {
+    /// The bytes for a row of sums.
+    pub(crate) fn row(&self, sums: impl Iterator<Item = i32>, y: &mut [i8]) {
+        let Some(factor) = self.factor else {
+            y.iter_mut().zip(sums).for_each(|(y, sum)| *y = self.op.finish(sum, self.channel).0);
+            return;
+        };
+        let (low, high) = (f32::from(self.op.low), f32::from(self.op.high));
+        let zero = self.op.y_zero as f32;
+        for (y, sum) in y.iter_mut().zip(sums) {
+            // What lies beyond 2^16 is clamped either way.
+            let scaled = (sum as f32 * factor).clamp(-65536.0, 65536.0);
+            *y = ((scaled + ROUND) - ROUND + zero).clamp(low, high) as i32 as i8;
+        }
+    }
+}
+
+impl QuantizedConv2d {
+    /// The last step for one output channel.
+    pub(crate) fn finisher(&self, channel: usize) -> Finisher<'_> {
+        let factor = match &self.requantize {
+            Requantize::Float(factors) => Some(factors[if factors.len() == 1 { 0 } else { channel }]),
+            _ => None,
+        };
+        Finisher { op: self, channel, factor }
     }
 }
 
@@ -141,6 +180,10 @@ impl Operator for QuantizedConv2d {
             gradient.add(2, bias)?;
         }
         Ok(())
+    }
+
+    fn without_unused(&self, used: &[bool]) -> Option<Op> {
+        (used == [true, false]).then(|| Self { save_mask: false, ..self.clone() }.into())
     }
 
     fn cost(&self, inputs: &[TensorType], outputs: &[TensorType]) -> Cost {

@@ -51,6 +51,12 @@ fn uniform(seed: u64, step: i32, index: usize) -> f32 {
     ((z ^ z >> 31) >> 40) as f32 / (1u64 << 24) as f32
 }
 
+/// To nearest, ties to even: adding and taking away 1.5 * 2^52 does that below 2^51.
+fn round(x: f64) -> f64 {
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    if x.abs() < 2_251_799_813_685_248.0 { (x + ROUND) - ROUND } else { x }
+}
+
 /// Integers that are parameters.
 trait Stored: Copy {
     fn get(self) -> i32;
@@ -86,7 +92,7 @@ impl QuantizedSgd {
     /// The new value of element `index` of the gradient's block, and what rounding took away.
     fn stepped<T: Stored>(&self, w: T, step: f32, number: i32, index: usize) -> (T, f32) {
         let exact = f64::from(w.get()) - f64::from(step);
-        let rounded = exact.round_ties_even();
+        let rounded = round(exact);
         let new = match self.rounding {
             Rounding::Truncate => T::wrapped(w.get() as f32 - step),
             Rounding::TruncateStep => T::saturated(f64::from(w.get()) - f64::from(step.trunc())),
@@ -102,9 +108,8 @@ impl QuantizedSgd {
     fn update<T: Stored>(&self, io: &Io<'_, '_>, w: &mut [T], mut residual: Option<&mut [f32]>) {
         let (g, rate, shape) = (io.f32(1), io.f32(2)[0], io.shape(1));
         let number = if let Rounding::Stochastic { .. } = self.rounding { io.i32(3)[0] } else { 0 };
-        let own = strides(io.shape(0));
         let channel = g.len().checked_div(shape[0]).unwrap_or(0).max(1);
-        walk(shape, [&own], |i, [at]| {
+        let mut step = |i: usize, at: usize| {
             let factor = if self.factor.len() == 1 { self.factor[0] } else { self.factor[i / channel] };
             let kept = residual.as_ref().map_or(0.0, |residual| residual[i]);
             let (new, error) = self.stepped(w[at], g[i] * factor * rate + kept, number, i);
@@ -112,7 +117,12 @@ impl QuantizedSgd {
             if let Some(residual) = &mut residual {
                 residual[i] = error;
             }
-        });
+        };
+        if shape == io.shape(0) {
+            (0..g.len()).for_each(|i| step(i, i));
+        } else {
+            walk(shape, [&strides(io.shape(0))], |i, [at]| step(i, at));
+        }
     }
 }
 

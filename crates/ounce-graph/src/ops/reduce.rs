@@ -44,19 +44,26 @@ impl Reduce {
         self.axes.iter().map(|axis| shape[*axis]).product()
     }
 
-    /// The elements that become one, where they lie side by side.
-    fn run(&self, shape: &[usize]) -> Option<usize> {
-        let first = shape.len().checked_sub(self.axes.len())?;
-        self.axes.iter().copied().eq(first..shape.len()).then(|| self.count(shape))
+    /// `[outer, kept, inner]` where the axes that stay lie side by side, so that element `k` of the result is made of `inner` neighbours in each of `outer` places.
+    fn blocks(&self, shape: &[usize]) -> Option<[usize; 3]> {
+        let stays = |axis: &usize| !self.axes.contains(axis);
+        let first = (0..shape.len()).find(stays).unwrap_or(shape.len());
+        let end = (first..shape.len()).find(|axis| !stays(axis)).unwrap_or(shape.len());
+        let together = !(end..shape.len()).any(|axis| stays(&axis));
+        let product = |range: std::ops::Range<usize>| shape[range].iter().product();
+        together.then(|| [product(0..first), product(first..end), product(end..shape.len())])
     }
+}
 
-    fn fold(&self, elements: impl Iterator<Item = f32>, count: usize) -> f32 {
-        match self.kind {
-            ReduceKind::Sum => elements.map(f64::from).sum::<f64>() as f32,
-            ReduceKind::Mean => (elements.map(f64::from).sum::<f64>() / count as f64) as f32,
-            ReduceKind::Max => elements.fold(f32::NEG_INFINITY, f32::max),
-        }
+/// The sum of a row, in four interleaved parts of double precision.
+fn sum(row: &[f32]) -> f64 {
+    let mut parts = [0.0f64; 4];
+    let fours = row.chunks_exact(4);
+    let rest: f64 = fours.remainder().iter().map(|x| f64::from(*x)).sum();
+    for four in fours {
+        parts.iter_mut().zip(four).for_each(|(part, x)| *part += f64::from(*x));
     }
+    parts.iter().sum::<f64>() + rest
 }
 
 impl Operator for Reduce {
@@ -114,13 +121,18 @@ impl Operator for Reduce {
     }
 
     fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
-        let Some(run) = self.run(io.shape(0)) else { return self.reference(io) };
+        let Some([outer, kept, inner]) = self.blocks(io.shape(0)) else { return self.reference(io) };
         let (y, x) = (io.take_f32(0), io.f32(0));
-        let chunk = (host::CHUNK / run.max(1)).max(1);
+        let count = (outer * inner) as f64;
+        let chunk = (host::CHUNK / (outer * inner).max(1)).max(1);
         team.for_each_chunk_mut(y, chunk, |i, y| {
-            let x = &x[i * chunk * run..];
-            for (row, y) in y.iter_mut().enumerate() {
-                *y = self.fold(x[row * run..][..run].iter().copied(), run);
+            for (k, y) in y.iter_mut().enumerate() {
+                let rows = (0..outer).map(|o| &x[(o * kept + i * chunk + k) * inner..][..inner]);
+                *y = match self.kind {
+                    ReduceKind::Sum => rows.map(sum).sum::<f64>() as f32,
+                    ReduceKind::Mean => (rows.map(sum).sum::<f64>() / count) as f32,
+                    ReduceKind::Max => rows.flatten().copied().fold(f32::NEG_INFINITY, f32::max),
+                };
             }
         });
     }

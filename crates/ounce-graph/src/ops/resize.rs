@@ -13,6 +13,10 @@ pub enum ResizeMode {
     NearestFloor,
     /// The sample nearest to the coordinate, the lower of two (ONNX's `round_prefer_floor`).
     NearestRound,
+    /// The sample nearest to the coordinate, the upper of two (PyTorch's `nearest-exact`, ONNX's `round_prefer_ceil`).
+    NearestRoundUp,
+    /// The sample at the coordinate rounded up (ONNX's `ceil`).
+    NearestCeil,
     /// Linear along both axes.
     Bilinear,
 }
@@ -65,6 +69,8 @@ impl Resize {
         match self.mode {
             ResizeMode::NearestFloor => (clamp(x.floor()), 0, 0.0),
             ResizeMode::NearestRound => (clamp((x - 0.5).ceil()), 0, 0.0),
+            ResizeMode::NearestRoundUp => (clamp((x + 0.5).floor()), 0, 0.0),
+            ResizeMode::NearestCeil => (clamp(x.ceil()), 0, 0.0),
             ResizeMode::Bilinear => {
                 let x = x.clamp(0.0, last as f32);
                 let low = clamp(x.floor());

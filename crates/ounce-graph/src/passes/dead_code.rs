@@ -4,7 +4,7 @@ use crate::error::GraphError;
 use crate::graph::{Graph, ValueId};
 use crate::rewrite::Rewrite;
 
-/// Leaves out nodes, constants and parameters that no output and no update depends on. Inputs stay, so that the caller need not change. With gradients as
+/// Leaves out nodes, constants and parameters that no output and no update depends on, and outputs of nodes where the operator can do without. Inputs stay, so that the caller need not change. With gradients as
 /// the only further outputs or updates, this is what prunes backward computation.
 ///
 /// # Errors
@@ -14,7 +14,11 @@ pub fn dead_code(graph: &Graph) -> Result<Graph, GraphError> {
     let mut rewrite = Rewrite::keeping(graph, |id| live[id.0])?;
     for node in graph.nodes() {
         if node.outputs.iter().any(|id| live[id.0]) {
-            rewrite.copy(node)?;
+            let used: Vec<bool> = node.outputs.iter().map(|id| live[id.0]).collect();
+            match node.op.without_unused(&used) {
+                Some(op) => rewrite.copy_as(node, op, &node.inputs)?,
+                None => rewrite.copy(node)?,
+            }
         }
     }
     rewrite.finish()

@@ -102,18 +102,18 @@ fn search(
     let mut random = Random(options.seed.wrapping_mul(2).wrapping_add(0x9e37_79b9_7f4a_7c15) | 1);
     let (mut best, mut best_order) = (peak, order.clone());
     let (mut current, mut current_order) = (peak, order);
+    packer.place(&current_order);
+    let top = |packer: &Packer<'_>, order: &[usize], peak: usize| {
+        order.iter().position(|i| packer.offsets[*i] + packer.buffers[*i].bytes == peak).unwrap_or(0)
+    };
+    let mut highest = top(packer, &current_order, current);
+    let mut candidate = Vec::with_capacity(current_order.len() + 1);
     for round in 0..options.iterations {
         if best == lower_bound {
             break;
         }
-        packer.place(&current_order);
-        let mut candidate = current_order.clone();
-        let from = if random.below(3) > 0 {
-            let top = |i: &usize| packer.offsets[*i] + packer.buffers[*i].bytes == current;
-            candidate.iter().position(top).unwrap_or(0)
-        } else {
-            random.below(candidate.len())
-        };
+        candidate.clone_from(&current_order);
+        let from = if random.below(3) > 0 { highest } else { random.below(candidate.len()) };
         let moved = candidate.remove(from);
         let to = if from > 0 && random.below(4) > 0 {
             random.below(from)
@@ -126,13 +126,17 @@ fn search(
         let left = options.iterations - round;
         let slack = (best - lower_bound).saturating_mul(left) / options.iterations / 2;
         if found <= current || (found <= best + slack && random.below(8) == 0) {
-            (current, current_order) = (found, candidate);
+            current = found;
+            std::mem::swap(&mut current_order, &mut candidate);
+            highest = top(packer, &current_order, current);
         }
         if current < best {
             (best, best_order) = (current, current_order.clone());
         }
         if round % 500 == 499 {
-            (current, current_order) = (best, best_order.clone());
+            current_order.clone_from(&best_order);
+            current = packer.place(&current_order);
+            highest = top(packer, &current_order, current);
         }
     }
     (best, best_order)

@@ -1,7 +1,7 @@
 //! One graph for every case of `conformance/graph/make_golden.py`.
 
 use ounce_graph::ops::*;
-use ounce_graph::{Graph, GraphError, ValueId};
+use ounce_graph::{Graph, GraphError, Tensor, TensorType, ValueId};
 
 /// Builds the output of a case from its inputs.
 pub(crate) type Build = fn(&mut Graph, &dyn Fn(&str) -> ValueId) -> Result<ValueId, GraphError>;
@@ -97,6 +97,11 @@ pub(crate) fn cases() -> Vec<(&'static str, Build)> {
         ("layer_norm", |g, i| g.layer_norm(i("x"), i("weight"), Some(i("bias")), 1e-5)),
         ("layer_norm_two_axes", |g, i| g.layer_norm(i("x"), i("weight"), None, 1e-5)),
         ("group_norm", |g, i| g.group_norm(i("x"), 2, i("weight"), i("bias"), 1e-5)),
+        ("batch_norm_training", |g, i| {
+            let stats = ["mean", "var"].map(|name| g.parameter(name, Tensor::zeros(&TensorType::f32(&[4]))));
+            let [mean, var] = stats;
+            g.batch_norm_training(i("x"), [i("weight"), i("bias"), mean?, var?], 1e-5, 0.1)
+        }),
         ("softmax", |g, i| g.softmax(i("x"), 1)),
         ("log_softmax", |g, i| g.log_softmax(i("x"), 2)),
         ("cross_entropy", |g, i| g.cross_entropy(i("input"), i("target"))),
@@ -128,6 +133,9 @@ pub(crate) fn cases() -> Vec<(&'static str, Build)> {
         ("resize_nearest", |g, i| resize(g, i, ResizeMode::NearestFloor, Coordinates::Asymmetric, [7, 9])),
         ("resize_nearest_down", |g, i| {
             resize(g, i, ResizeMode::NearestFloor, Coordinates::Asymmetric, [3, 2])
+        }),
+        ("resize_nearest_exact", |g, i| {
+            resize(g, i, ResizeMode::NearestRoundUp, Coordinates::HalfPixel, [7, 3])
         }),
         ("resize_bilinear", |g, i| resize(g, i, ResizeMode::Bilinear, Coordinates::HalfPixel, [7, 9])),
         ("resize_bilinear_down", |g, i| {

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub(crate) mod cases;
+pub(crate) mod mcunet;
 
 use std::collections::BTreeMap;
 
