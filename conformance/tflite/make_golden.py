@@ -52,8 +52,11 @@ NAMES = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, 
 def options_of(operator, name):
     kind, fields = OPTIONS.get(name, (None, []))
     table = operator.BuiltinOptions()
-    if kind is None or table is None:
+    if kind is None:
         return []
+    if table is None:
+        assert name == "RESHAPE"  # Its options may be left out; those of the other operators are there in all models.
+        return [[]]
     options = getattr(tflite, kind)()
     options.Init(table.Bytes, table.Pos)
     found = []

@@ -134,3 +134,22 @@ fn wrong_networks_are_refused_by_place() {
     let chain = tiny("S'in_shape'\nI4\nS'out_shape'\nI4", "S'in_shape'\nI2\nS'out_shape'\nI2").unwrap_err();
     assert!(matches!(&chain, NetworkError::Chain { place, .. } if place.contains("blocks[0]")), "{chain}");
 }
+
+/// TinyEngine's parameters were made from the published network: same weights, and scales that were multiplied as here.
+#[test]
+fn effective_scales_are_those_of_tinyengine() {
+    let (Some(network), Some(file)) = (network("mcunet-5fps.pkl"), data("tiny/full-int8-params.pkl")) else {
+        return;
+    };
+    let parameters = Parameters::read(&Checkpoint::open(&file).unwrap()).unwrap();
+    let array = |name: &str| &parameters.arrays[name];
+    let blocks = network.blocks.iter().enumerate();
+    let convs = blocks.flat_map(|(i, block)| {
+        block.convs().enumerate().map(move |(j, conv)| (format!("v{}_conv_{j}", i + 1), conv))
+    });
+    for (name, conv) in std::iter::once(("v0".to_owned(), &network.first_conv)).chain(convs) {
+        assert_eq!(array(&format!("{name}_weight")).to_i8s().as_ref(), Some(&conv.weight), "{name}");
+        assert_eq!(array(&format!("{name}_bias")).to_i32s().as_ref(), Some(&conv.bias), "{name}");
+        assert_eq!(array(&format!("{name}_scale")).to_f32s(), Some(conv.effective_scales()), "{name}");
+    }
+}

@@ -247,6 +247,21 @@ fn wrong_models_are_refused_by_place() {
     );
 }
 
+/// The end of a message is not marked: what is cut between two fields is a shorter message, and everything else is an error.
+#[test]
+fn truncations_are_errors_or_shorter_models() {
+    let bytes = golden("network.onnx");
+    let whole = Model::parse(&bytes).unwrap();
+    let mut accepted = 0;
+    for len in 0..bytes.len() {
+        if let Ok(model) = Model::parse(&bytes[..len]) {
+            accepted += 1;
+            assert_eq!(model.graph, whole.graph, "{len} bytes");
+        }
+    }
+    assert!((1..10).contains(&accepted), "{accepted}");
+}
+
 #[test]
 fn nesting_is_bounded() {
     let nested = |depth: usize| {

@@ -201,6 +201,16 @@ fn bad_pickles_are_refused() {
     assert_eq!((error.offset, error.opcode), (1, Some(0x95)));
 }
 
+#[test]
+fn every_truncation_is_an_error() {
+    for name in ["values.0.pkl", "values.2.pkl", "values.5.pkl", "numpy.2.pkl", "numpy.5.pkl"] {
+        let bytes = golden(name);
+        for len in 0..bytes.len() {
+            assert!(Pickle::parse(&bytes[..len]).is_err(), "{name}, {len} bytes");
+        }
+    }
+}
+
 /// What would run a command in Python is a description of that call here.
 #[test]
 fn calls_are_described_and_not_made() {

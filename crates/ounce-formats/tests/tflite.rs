@@ -123,6 +123,9 @@ fn operators_are_known_by_kind() {
     let quantization = weight.quantization.unwrap();
     assert_eq!((quantization.at(2), graph.tensors[0].quantization.unwrap().at(2)), ((0.125, 0), (0.5, 3)));
     assert_eq!(model.data(weight), (0..12).collect::<Vec<u8>>());
+    let array = model.array(weight).unwrap();
+    assert_eq!((array.shape.as_slice(), array.to_i8s().unwrap()[11]), (&[1, 2, 2, 3][..], 11));
+    assert!(model.array(&graph.tensors[0]).is_none());
     assert!(graph.tensors[2].quantization.is_none());
 }
 
@@ -179,6 +182,15 @@ fn wrong_models_are_refused_by_place() {
         Err((_, Fault::Quantization { scales: 2, zero_points: 0, .. }))
     ));
     assert_eq!(changed(b"weight", b"weigh\xff", 0).unwrap_err().1, Fault::Flat(FlatFault::NotUtf8));
+}
+
+/// Tables stand at the end of the files that builders make, down to the last byte.
+#[test]
+fn every_truncation_is_an_error() {
+    let bytes = golden("tflite/operators.tflite");
+    for len in 0..bytes.len() {
+        assert!(Model::parse(&bytes[..len]).is_err(), "{len} bytes");
+    }
 }
 
 /// A model with a list of subgraphs that are all one, which has a list of tensors that are all one.

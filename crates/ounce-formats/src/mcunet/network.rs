@@ -43,7 +43,8 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// What a sum of products is multiplied by to give the output, per output channel: `input.scale * weight_scales / output.scale`.
+    /// What a sum of products is multiplied by to give the output, per output channel: `input.scale * weight_scales / output.scale`, rounded
+    /// once, which gives the numbers of TinyEngine bit for bit.
     pub fn effective_scales(&self) -> Vec<f32> {
         let ratio = self.input.scale / self.output.scale;
         self.weight_scales.iter().map(|&scale| (f64::from(scale) * ratio) as f32).collect()

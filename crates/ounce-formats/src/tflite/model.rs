@@ -1,8 +1,10 @@
 //! The parts of a model, borrowed from the file.
 
+use std::borrow::Cow;
+
 use super::flatbuffer::Vector;
 use super::operation::{Operation, OperatorCode};
-use crate::scalar::ScalarType;
+use crate::scalar::{Array, ScalarType};
 
 /// A model.
 #[derive(Clone, Debug)]
@@ -23,6 +25,13 @@ impl<'a> Model<'a> {
     /// The elements of a constant, little-endian; empty for other tensors.
     pub fn data(&self, tensor: &Tensor<'a>) -> &'a [u8] {
         self.buffers.get(tensor.buffer).copied().unwrap_or_default()
+    }
+
+    /// A constant as an array; `None` for other tensors and for elements that are no plain numbers.
+    pub fn array(&self, tensor: &Tensor<'a>) -> Option<Array<'a>> {
+        let data = self.data(tensor);
+        let scalar = tensor.ty.scalar().filter(|_| !data.is_empty())?;
+        Some(Array { scalar, shape: tensor.dimensions(), data: Cow::Borrowed(data) })
     }
 }
 
