@@ -152,7 +152,7 @@ impl Builder<'_> {
             [conv.out_channels, conv.in_channels / conv.groups.max(1), conv.kernel[0], conv.kernel[1]];
         let weight = Tensor::i8(&kernel, conv.weight.clone())?;
         let weight = self.graph.parameter(&format!("conv{at}.weight"), weight)?;
-        let bias = Tensor::i32(&[conv.out_channels], conv.bias.clone())?;
+        let bias = Tensor::i32(&[conv.out_channels], bias_within_reach(conv))?;
         let bias = self.graph.parameter(&format!("conv{at}.bias"), bias)?;
         let padding = conv.kernel.map(|side| side / 2);
         let window =
@@ -178,4 +178,22 @@ impl Builder<'_> {
         self.convs.push(ConvSite { weight, bias, output, weight_scales, input, quantization });
         Ok(output)
     }
+}
+
+/// The biases, as far as no sum can go beyond 32 bits. The published networks have channels whose weights are all but zero, with biases at the ends of the
+/// range of integers; the original's simulation adds them as floats.
+fn bias_within_reach(conv: &Conv) -> Vec<i32> {
+    let inner = conv.weight.len() / conv.bias.len().max(1);
+    let zero = i64::from(conv.input.zero);
+    let (least, most) = (-128 - zero, 127 - zero);
+    let channels = conv.bias.iter().zip(conv.weight.chunks(inner.max(1)));
+    let within = channels.map(|(bias, weights)| {
+        let products = |weight: &i8| [i64::from(*weight) * least, i64::from(*weight) * most];
+        let below: i64 = weights.iter().map(|weight| products(weight).into_iter().fold(0, i64::min)).sum();
+        let above: i64 = weights.iter().map(|weight| products(weight).into_iter().fold(0, i64::max)).sum();
+        let (low, high) = (i64::from(i32::MIN) - below, i64::from(i32::MAX) - above);
+        // The largest kernels reach over 2^30 to either side.
+        i64::from(*bias).max(low).min(high) as i32
+    });
+    within.collect()
 }

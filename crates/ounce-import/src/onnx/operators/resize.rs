@@ -40,7 +40,7 @@ fn supported(attributes: Attributes<'_>) -> Result<(), String> {
     )?;
     one_of(attributes, "keep_aspect_ratio_policy", &["stretch", "not_larger", "not_smaller"])?;
     if attributes.text_or("mode", "nearest").is_ok_and(|mode| mode == "nearest") {
-        one_of(attributes, "nearest_mode", &["round_prefer_floor", "floor"])?;
+        one_of(attributes, "nearest_mode", &["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])?;
     }
     Ok(())
 }
@@ -112,6 +112,8 @@ fn resize<'m>(call: &mut Call<'_, 'm>) -> Built<'m> {
     let mode = match attributes.text_or("nearest_mode", "round_prefer_floor")? {
         _ if is_linear => ResizeMode::Bilinear,
         "floor" => ResizeMode::NearestFloor,
+        "ceil" => ResizeMode::NearestCeil,
+        "round_prefer_ceil" => ResizeMode::NearestRoundUp,
         _ => ResizeMode::NearestRound,
     };
     let coordinates = match attributes.text_or("coordinate_transformation_mode", "half_pixel")? {
