@@ -41,7 +41,7 @@ pub enum TfliteImportError {
         operator: String,
         /// What is wrong.
         #[source]
-        fault: Fault,
+        fault: Box<Fault>,
     },
     /// An input or output that does not fit a graph.
     #[error("tensor {name:?}: {fault}")]
@@ -50,7 +50,7 @@ pub enum TfliteImportError {
         name: String,
         /// What is wrong.
         #[source]
-        fault: Fault,
+        fault: Box<Fault>,
     },
 }
 

@@ -37,7 +37,7 @@ impl<'m> Importer<'m> {
         let mut inputs = Vec::new();
         for at in subgraph.inputs.iter().flatten() {
             let name = subgraph.tensors[at].name;
-            let fail = |fault| TfliteImportError::Tensor { name: name.to_owned(), fault };
+            let fail = |fault| TfliteImportError::Tensor { name: name.to_owned(), fault: Box::new(fault) };
             self.input(at).map_err(fail)?;
             inputs.extend(self.port(at));
         }
@@ -45,13 +45,13 @@ impl<'m> Importer<'m> {
             self.operator(operator).map_err(|fault| TfliteImportError::Operator {
                 at,
                 operator: operators::name(self.model, operator).to_owned(),
-                fault,
+                fault: Box::new(fault),
             })?;
         }
         let mut outputs = Vec::new();
         for at in subgraph.outputs.iter().flatten() {
             let name = subgraph.tensors[at].name;
-            let fail = |fault| TfliteImportError::Tensor { name: name.to_owned(), fault };
+            let fail = |fault| TfliteImportError::Tensor { name: name.to_owned(), fault: Box::new(fault) };
             let value = self.value(at).map_err(fail)?;
             self.graph.output(name, value.id).map_err(|error| fail(error.into()))?;
             outputs.extend(self.port(at));

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses a part")]
 
+pub(crate) mod onnx;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
