@@ -1,4 +1,4 @@
-//! Times one training step (or inference) of a network of MCUNet's shape, operator by operator.
+//! Times steps operator by operator: inference and training of a network of MCUNet's shape, and a training step of three convolutions in floats.
 //!
 //! `cargo run --release -p ounce-graph --example speed -- [threads] [picture.svg]`
 
@@ -10,8 +10,10 @@ mod mcunet;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use ounce_graph::ops::Window;
 use ounce_graph::plan::plan;
-use ounce_graph::{Executor, Graph, PlanOptions, Tensor, passes};
+use ounce_graph::train::{Optimizer, training_graph};
+use ounce_graph::{Executor, Graph, GraphError, PlanOptions, Tensor, TensorType, passes};
 use ounce_kernels::{ThreadPool, available_threads};
 
 const RUNS: u32 = 50;
@@ -60,6 +62,24 @@ fn time(name: &str, graph: &Graph, pool: &mut ThreadPool) -> String {
     plan.svg()
 }
 
+/// A 3 x 3, a depthwise and a pointwise convolution with ReLU6, all trained.
+fn floats() -> Result<Graph, GraphError> {
+    let mut graph = Graph::new();
+    let mut x = graph.input("x", TensorType::f32(&[1, 32, 64, 64]))?;
+    let mut weights = Vec::new();
+    for (i, (shape, groups)) in
+        [([64, 32, 3, 3], 1), ([64, 1, 3, 3], 64), ([128, 64, 1, 1], 1)].into_iter().enumerate()
+    {
+        let data = (0..shape.iter().product()).map(|i| (i % 13) as f32 * 0.01 - 0.06).collect();
+        let w = graph.parameter(&format!("w{i}"), Tensor::f32(&shape, data)?)?;
+        weights.push(w);
+        x = graph.conv2d(x, w, None, Window::square(1, shape[2] / 2), groups)?;
+        x = graph.relu6(x)?;
+    }
+    let loss = graph.mean_all(x)?;
+    training_graph(&graph, loss, &weights, Optimizer::SGD)
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let threads = arguments.next().and_then(|n| n.parse().ok()).unwrap_or_else(available_threads);
@@ -73,6 +93,7 @@ fn main() {
     let picture = time("sparse step, 49 KB", &mcunet::training_step(&net, 20, &scheme), &mut pool);
     let all: Vec<(usize, f64)> = (0..42).map(|i| (i, 1.0)).collect();
     time("full step", &mcunet::training_step(&net, 42, &all), &mut pool);
+    time("floats", &floats().unwrap(), &mut pool);
     if let Some(path) = arguments.next() {
         std::fs::write(path, picture).expect("the picture can be written");
     }

@@ -158,8 +158,11 @@ impl Graph {
         self.nodes.iter().map(|node| self.node_cost(node)).fold(Cost::default(), |a, b| a + b)
     }
 
-    /// The cost of one node of this graph.
+    /// The cost of one node of this graph. A view costs nothing.
     pub fn node_cost(&self, node: &Node) -> Cost {
+        if node.op.is_view() {
+            return Cost::default();
+        }
         node.op.cost(&self.types(&node.inputs), &self.types(&node.outputs))
     }
 

@@ -1,5 +1,6 @@
 //! What an operator is.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::types::{DType, TensorType};
 ///
 /// Attributes are public fields of the implementing type, so that what emits code or splits work across devices can read them: it matches on
 /// [`Op`].
-pub trait Operator: fmt::Debug + Send + Sync {
+pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// The operator's name, in lower case.
     fn name(&self) -> &'static str;
 
@@ -98,8 +99,14 @@ pub struct Custom(Arc<dyn Operator>);
 
 impl Custom {
     /// Wraps an operator.
-    pub fn new(operator: impl Operator + 'static) -> Self {
+    pub fn new(operator: impl Operator) -> Self {
         Self(Arc::new(operator))
+    }
+
+    /// The operator itself, if it is of this type: how the crate that defined it reads its attributes.
+    pub fn downcast_ref<T: Operator>(&self) -> Option<&T> {
+        let any: &dyn Any = &*self.0;
+        any.downcast_ref()
     }
 }
 

@@ -85,6 +85,9 @@ pub fn walk<const N: usize>(
     strides: [&[usize]; N],
     mut visit: impl FnMut(usize, [usize; N]),
 ) {
+    if shape.contains(&0) {
+        return;
+    }
     let mut position = 0;
     walk_axis(shape, strides, [0; N], &mut position, &mut visit);
 }
@@ -106,7 +109,7 @@ fn walk_axis<const N: usize>(
     for _ in 0..*extent {
         walk_axis(shape, inner, offsets, position, visit);
         for (offset, strides) in offsets.iter_mut().zip(&strides) {
-            *offset += strides[0];
+            *offset = offset.wrapping_add(strides[0]);
         }
     }
 }

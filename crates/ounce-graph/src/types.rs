@@ -75,7 +75,8 @@ impl TensorType {
         if self.shape.len() > crate::shape::MAX_RANK {
             return false;
         }
-        let elements = self.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        // Strides of an empty value must not overflow either.
+        let elements = self.shape.iter().try_fold(1usize, |n, d| n.checked_mul((*d).max(1)));
         elements.and_then(|n| n.checked_mul(4)).is_some_and(|n| n <= isize::MAX as usize)
     }
 }

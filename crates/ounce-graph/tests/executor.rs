@@ -6,8 +6,9 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use ounce_graph::ops::Window;
 use ounce_graph::plan::plan;
-use ounce_graph::{Executor, Graph, PlanOptions, Tensor, evaluate, passes};
+use ounce_graph::{Executor, Graph, PlanOptions, Tensor, differentiate, evaluate, passes};
 use ounce_kernels::ThreadPool;
 use peak_alloc::PeakAlloc;
 use support::cases::cases;
@@ -81,5 +82,52 @@ fn a_run_allocates_nothing() {
             ALLOCATOR.peak_usage() == before
         });
         assert!(quiet, "{case}: every run allocated");
+    }
+}
+
+/// Numbers that look random.
+fn numbers(shape: &[usize]) -> Tensor {
+    let count = shape.iter().product();
+    let data = (0..count).map(|i: usize| (i.wrapping_mul(0x9e37_79b9) >> 7 & 0xff) as f32 / 128.0 - 1.0);
+    Tensor::f32(shape, data.collect()).unwrap()
+}
+
+/// Builds an output from two inputs.
+type Build = fn(&mut Graph, [ounce_graph::ValueId; 2]) -> ounce_graph::ValueId;
+
+#[test]
+fn long_sums_are_cut_without_loss() {
+    let cases: [(&[usize], &[usize], Build); 4] = [
+        // Gradients of the kernel that sum over more places, and results that sum over more products, than are multiplied at a time.
+        (&[1, 3, 53, 50], &[5, 3, 3, 3], |g, [x, w]| g.conv2d(x, w, None, Window::square(1, 1), 1).unwrap()),
+        (&[2, 2, 97, 99], &[4, 2, 3, 2], |g, [x, w]| g.conv2d(x, w, None, Window::square(2, 1), 1).unwrap()),
+        (&[1, 300, 7, 6], &[20, 300, 3, 3], |g, [x, w]| {
+            g.conv2d(x, w, None, Window::square(1, 1), 1).unwrap()
+        }),
+        (&[3, 4100], &[4100, 18], |g, [x, w]| g.matmul(x, w).unwrap()),
+    ];
+    for (x, w, build) in cases {
+        let mut graph = Graph::new();
+        let inputs = [graph.parameter("x", numbers(x)).unwrap(), graph.parameter("w", numbers(w)).unwrap()];
+        let y = build(&mut graph, inputs);
+        let square = graph.square(y).unwrap();
+        let loss = graph.mean_all(square).unwrap();
+        let mut result = differentiate(&graph, loss, &inputs).unwrap();
+        for (name, id) in [("y", y), ("dx", result.gradients[0]), ("dw", result.gradients[1])] {
+            result.graph.output(name, id).unwrap();
+        }
+        let expected = evaluate(&result.graph, &[]).unwrap().outputs;
+        let graph = passes::optimize(&result.graph).unwrap();
+        let mut found: Option<Vec<Tensor>> = None;
+        for threads in 1..=2 {
+            let mut executor = executor(&graph);
+            executor.run(&mut ThreadPool::new(threads));
+            let outputs: Vec<Tensor> =
+                ["y", "dx", "dw"].iter().map(|name| executor.output(name).unwrap()).collect();
+            for (name, output) in ["y", "dx", "dw"].iter().zip(&outputs) {
+                assert_close(&format!("{x:?} {name}"), output, &expected[*name], 1e-4);
+            }
+            assert_eq!(found.get_or_insert_with(|| outputs.clone()), &outputs, "threads matter");
+        }
     }
 }

@@ -267,6 +267,8 @@ fn other_crates_bring_operators() {
     let mut result = differentiate(&g, loss, &[x]).unwrap();
     result.graph.output("dx", result.gradients[0]).unwrap();
     let graph = passes::optimize(&result.graph).unwrap();
+    let Op::Custom(triple) = &graph.nodes()[0].op else { panic!("not a custom operator") };
+    assert!(triple.downcast_ref::<Triple>().is_some() && triple.downcast_ref::<Clip>().is_none());
     let dx = evaluate(&graph, &[]).unwrap().outputs.remove("dx").unwrap();
     assert_eq!(dx.as_f32().unwrap(), [18.0, -36.0]);
 }

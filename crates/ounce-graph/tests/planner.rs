@@ -129,6 +129,50 @@ fn sparse_training_of_mcunet_needs_no_more_than_its_forward_pass() {
     assert!(after.svg().starts_with("<svg"));
 }
 
+/// The arena of a packing that takes buffers in the order of a key and puts each at the lowest offset where it fits.
+fn first_fit<K: Ord>(plan: &MemoryPlan, key: impl Fn(&ounce_graph::plan::Buffer) -> K) -> usize {
+    let mut order: Vec<_> = plan.buffers.iter().collect();
+    order.sort_by_key(|buffer| key(buffer));
+    let mut placed: Vec<(usize, &ounce_graph::plan::Buffer)> = Vec::new();
+    for buffer in order {
+        let free = |offset: usize| {
+            placed.iter().all(|(at, other)| {
+                !buffer.overlaps(other) || offset + buffer.bytes <= *at || at + other.bytes <= offset
+            })
+        };
+        let ends = placed.iter().map(|(at, other)| at + other.bytes);
+        let offset = ends.chain([0]).filter(|offset| free(*offset)).min().unwrap();
+        placed.push((offset, buffer));
+    }
+    placed.iter().map(|(at, buffer)| at + buffer.bytes).max().unwrap_or(0)
+}
+
+#[test]
+fn packing_is_no_worse_than_first_fit_and_near_the_bound() {
+    let net = mcunet(64, 10, true);
+    let all: Vec<(usize, f64)> = (0..42).map(|i| (i, 1.0)).collect();
+    let (mut packed, mut by_size, mut by_lifetime, mut bound) = (0, 0, 0, 0);
+    for (biases, weights) in [(42, &all[..]), (42, &[]), (20, &SCHEME.1), (12, &all[30..]), (30, &all[20..])]
+    {
+        let step = training_step(&net, biases, weights);
+        // As built, the gradients all wait for their updates, which is harder to pack.
+        for graph in [passes::in_place(&step).unwrap(), passes::optimize(&step).unwrap()] {
+            let plan = plan(&graph, &PlanOptions { alignment: 4, ..PlanOptions::default() }).unwrap();
+            check(&plan);
+            let size = first_fit(&plan, |buffer| std::cmp::Reverse(buffer.bytes));
+            let lifetime = first_fit(&plan, |buffer| std::cmp::Reverse(buffer.death - buffer.birth));
+            assert!(plan.arena_bytes <= size.min(lifetime), "{} {size} {lifetime}", plan.arena_bytes);
+            assert!(plan.gap() <= 0.01, "{}", plan.gap());
+            packed += plan.arena_bytes;
+            by_size += size;
+            by_lifetime += lifetime;
+            bound += plan.lower_bound;
+        }
+    }
+    println!("packed {packed}, bound {bound}, first fit by size {by_size}, by lifetime {by_lifetime}");
+    assert!(packed < by_size && packed < by_lifetime);
+}
+
 #[test]
 fn optimized_training_of_mcunet_gives_the_same_parameters() {
     let net = mcunet(32, 4, true);

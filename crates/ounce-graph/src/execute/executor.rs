@@ -78,7 +78,9 @@ impl Executor {
             named: Default::default(),
         };
         let mut scratch = 0;
-        for node in graph.nodes().iter().filter(|node| !node.op.is_view()) {
+        let computes =
+            |node: &&Node| !node.op.is_view() && node.outputs.iter().any(|id| graph.ty(*id).elements() > 0);
+        for node in graph.nodes().iter().filter(computes) {
             let step = layout.step(node)?;
             scratch = scratch.max(step.op.scratch(&step.input_types, &step.output_types));
             executor.steps.push(step);
@@ -189,7 +191,7 @@ impl Executor {
         }
     }
 
-    /// The nodes that a run executes, views left out: each with its operator.
+    /// The nodes that a run executes, views and empty results left out: each with its operator.
     pub fn steps(&self) -> impl ExactSizeIterator<Item = &Op> {
         self.steps.iter().map(|step| &step.op)
     }

@@ -212,6 +212,41 @@ pub(crate) fn transposed(
     }
 }
 
+/// Writes what one tap reads at the places `part` to every [`PANEL`]-th element of `out`.
+fn column_of_places<T: Element>(
+    shape: &ConvShape,
+    plane: &[T],
+    zero: f32,
+    tap: usize,
+    part: std::ops::Range<usize>,
+    out: &mut [f32],
+) {
+    let (a, b) = (tap / shape.kernel[1], tap % shape.kernel[1]);
+    let columns = shape.places[1];
+    let (begin, end, from) = span(shape, b);
+    let mut place = part.start;
+    while place < part.end {
+        // A row of places, or what of it lies in the part.
+        let (i, first) = (place / columns, place % columns);
+        let last = columns.min(first + part.end - place);
+        let out = &mut out[(place - part.start) * PANEL..];
+        let row = shape.window.place(0, i, a, shape.image[0]);
+        let inside = match row {
+            Some(_) => begin.clamp(first, last)..end.clamp(first, last),
+            None => first..first,
+        };
+        let mut out = out.iter_mut().step_by(PANEL);
+        (&mut out).take(inside.start - first).for_each(|out| *out = 0.0);
+        if let (Some(row), false) = (row, inside.is_empty()) {
+            let at = row * shape.image[1] + from + (inside.start - begin) * shape.window.stride[1];
+            let x = strided(plane, at, shape.window.stride[1], inside.len());
+            (&mut out).take(inside.len()).zip(x).for_each(|(out, x)| *out = x.real() - zero);
+        }
+        out.take(last - inside.end.max(inside.start)).for_each(|out| *out = 0.0);
+        place += last - first;
+    }
+}
+
 /// The gradient by the kernel.
 pub(crate) fn weight_gradient<T: Element>(
     team: &mut Team<'_>,
@@ -247,15 +282,7 @@ pub(crate) fn weight_gradient<T: Element>(
                 for column in 0..width {
                     let (channel, tap) = ((first + column) / taps, (first + column) % taps);
                     let plane = &planes[channel * image..][..image];
-                    let (a, b) = (tap / shape.kernel[1], tap % shape.kernel[1]);
-                    for (row, place) in part.clone().enumerate() {
-                        let i = shape.window.place(0, place / shape.places[1], a, shape.image[0]);
-                        let j = shape.window.place(1, place % shape.places[1], b, shape.image[1]);
-                        panel[row * PANEL + column] = match (i, j) {
-                            (Some(i), Some(j)) => plane[i * shape.image[1] + j].real() - zero,
-                            _ => 0.0,
-                        };
-                    }
+                    column_of_places(shape, plane, zero, tap, part.clone(), &mut panel[column..]);
                 }
             });
         }
@@ -299,7 +326,7 @@ fn strided<T>(plane: &[T], from: usize, stride: usize, len: usize) -> impl Itera
 pub(crate) fn depthwise_forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f32], y: &mut [f32]) {
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
     let stride = shape.window.stride[1];
-    team.for_each_chunk_mut(y, places, |plane, y| {
+    super::rows(team, y, places, |plane, y| {
         let w = &w[plane % shape.channels * taps..][..taps];
         let x = &x[plane * image..][..image];
         for_each_run(shape, |tap, place, len, from| {
@@ -316,7 +343,7 @@ pub(crate) fn depthwise_forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32
 fn depthwise_transposed(team: &mut Team<'_>, shape: &ConvShape, g: &[f32], w: &[f32], out: &mut [f32]) {
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
     let stride = shape.window.stride[1];
-    team.for_each_chunk_mut(out, image, |plane, out| {
+    super::rows(team, out, image, |plane, out| {
         let w = &w[plane % shape.channels * taps..][..taps];
         let g = &g[plane * places..][..places];
         for_each_run(shape, |tap, place, len, from| {

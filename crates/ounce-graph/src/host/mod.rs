@@ -18,6 +18,20 @@ pub(crate) fn pieces<T: Send>(team: &mut Team<'_>, data: &mut [T], job: impl Fn(
     }
 }
 
+/// Calls `job(row, elements)` for every row of `len` elements, several rows to a task where they are short.
+pub(crate) fn rows<T: Send>(
+    team: &mut Team<'_>,
+    data: &mut [T],
+    len: usize,
+    job: impl Fn(usize, &mut [T]) + Sync,
+) {
+    let len = len.max(1);
+    let rows = (CHUNK / len).max(1);
+    team.for_each_chunk_mut(data, rows * len, |chunk, piece| {
+        piece.chunks_exact_mut(len).enumerate().for_each(|(i, row)| job(chunk * rows + i, row));
+    });
+}
+
 /// Replaces every element by a function of itself.
 pub(crate) fn map(team: &mut Team<'_>, data: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
     pieces(team, data, |_, piece| piece.iter_mut().for_each(|x| *x = f(*x)));

@@ -94,22 +94,15 @@ impl Sums<'_> {
     fn finish(&self, team: &mut Team<'_>, first: usize, y: &mut [i8], mask: Option<&mut [u8]>) {
         let places = self.shape.places_len();
         let outputs = self.shape.outputs;
-        // Whole channels, several to a task where they are small.
-        let channels = (super::CHUNK / places.max(1)).max(1);
-        team.for_each_chunk_mut(y, channels * places, |chunk, y| {
-            for (i, y) in y.chunks_exact_mut(places).enumerate() {
-                let plane = chunk * channels + i;
-                let channel = (first / places + plane) % outputs;
-                let bias = self.bias[channel];
+        super::rows(team, y, places, |plane, y| {
+            let channel = (first / places + plane) % outputs;
+            let bias = self.bias[channel];
+            let finish = self.op.finisher(channel);
+            if self.parts == 1 {
                 let sums = &self.sums[plane * places..][..places];
-                if self.parts == 1 {
-                    let finish = self.op.finisher(channel);
-                    let sums = sums.iter().map(|sum| (*sum as i32).wrapping_add(bias));
-                    finish.row(sums, y);
-                } else {
-                    let finish = self.op.finisher(channel);
-                    finish.row((0..places).map(|i| self.at(plane * places + i, bias)), y);
-                }
+                finish.row(sums.iter().map(|sum| (*sum as i32).wrapping_add(bias)), y);
+            } else {
+                finish.row((0..places).map(|i| self.at(plane * places + i, bias)), y);
             }
         });
         let Some(mask) = mask else { return };

@@ -173,7 +173,7 @@ fn masked(
 
 /// How an input of a broadcast is read along the innermost run of elements.
 #[derive(Clone, Copy)]
-enum Read {
+pub(crate) enum Read {
     /// Element by element, over the whole output.
     Whole,
     /// One element for every run of so many, the elements repeating after so many runs.
@@ -183,7 +183,7 @@ enum Read {
 }
 
 /// Recognises inputs that repeat whole trailing extents (a scalar, a bias per channel, a row).
-fn read(from: &[usize], to: &[usize]) -> Read {
+pub(crate) fn read(from: &[usize], to: &[usize]) -> Read {
     if from.iter().product::<usize>() == to.iter().product::<usize>() {
         return Read::Whole;
     }

@@ -73,6 +73,12 @@ impl ConvShape {
             );
             return Err(OpError::attribute("groups", problem));
         }
+        if channels == 0 || outputs == 0 {
+            return Err(OpError::attribute(
+                "groups",
+                "a convolution has at least one channel on either side",
+            ));
+        }
         let (image, kernel) = ([x[2], x[3]], [w[2], w[3]]);
         let places = window.output(image, kernel)?;
         Ok(Self { batch: x[0], channels, image, outputs, places, kernel, groups, window })

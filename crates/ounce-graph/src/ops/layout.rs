@@ -1,5 +1,8 @@
 //! Operators that move elements without computing: reshape, transpose, expand.
 
+use ounce_kernels::Team;
+
+use super::binary::{Read, read};
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
 use crate::io::Io;
@@ -138,6 +141,13 @@ impl Operator for Expand {
     fn reference(&self, io: &mut Io<'_, '_>) {
         let read = broadcast_strides(io.shape(0), &self.shape);
         move_elements!(io, 0, |from, to| walk(&self.shape, [&read], |i, [at]| to[i] = from[at]));
+    }
+
+    fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
+        let Read::Runs { run, count } = read(io.shape(0), &self.shape) else { return self.reference(io) };
+        let Slice::F32(from) = io.input(0) else { return self.reference(io) };
+        let to = io.take_f32(0);
+        crate::host::rows(team, to, run, |row, to| to.fill(from[row % count]));
     }
 
     fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {

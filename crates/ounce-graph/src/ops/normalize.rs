@@ -42,14 +42,6 @@ fn check_axes(axes: usize, eps: f32, input: &TensorType) -> Result<(), OpError> 
     }
 }
 
-/// Calls `row(index, piece)` for every row of `out`, several rows to a task.
-fn for_rows(team: &mut Team<'_>, out: &mut [f32], len: usize, row: impl Fn(usize, &mut [f32]) + Sync) {
-    let rows = (host::CHUNK / len).max(1);
-    team.for_each_chunk_mut(out, rows * len, |chunk, piece| {
-        piece.chunks_exact_mut(len).enumerate().for_each(|(i, piece)| row(chunk * rows + i, piece));
-    });
-}
-
 impl Normalize {
     fn row(&self, x: &[f32], y: &mut [f32]) {
         let (mean, scale) = moments(x, self.eps);
@@ -77,7 +69,7 @@ impl Operator for Normalize {
     fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
         let len = row_len(io.shape(0), self.axes);
         let (y, x) = (io.take_f32(0), io.f32(0));
-        for_rows(team, y, len, |row, y| self.row(&x[row * len..][..len], y));
+        host::rows(team, y, len, |row, y| self.row(&x[row * len..][..len], y));
     }
 
     fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {
@@ -137,7 +129,7 @@ impl Operator for NormalizeGradient {
     fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
         let len = row_len(io.shape(0), self.axes);
         let (dx, g, x) = (io.take_f32(0), io.f32(0), io.f32(1));
-        for_rows(team, dx, len, |row, dx| self.row(&g[row * len..][..len], &x[row * len..][..len], dx));
+        host::rows(team, dx, len, |row, dx| self.row(&g[row * len..][..len], &x[row * len..][..len], dx));
     }
 }
 

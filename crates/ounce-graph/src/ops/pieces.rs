@@ -70,7 +70,8 @@ impl Operator for Crop {
     fn reference(&self, io: &mut Io<'_, '_>) {
         let own = strides(io.shape(0));
         let first: usize = self.starts.iter().zip(own.iter()).map(|(start, stride)| start * stride).sum();
-        let read: Dims = self.steps.iter().zip(own.iter()).map(|(step, stride)| step * stride).collect();
+        let read: Dims =
+            self.steps.iter().zip(own.iter()).map(|(step, stride)| step.wrapping_mul(*stride)).collect();
         move_elements!(io, 0, |from, to| walk(&self.sizes, [&read], |i, [at]| to[i] = from[first + at]));
     }
 
@@ -128,8 +129,14 @@ impl Operator for Pad {
     #[allow(clippy::panic)]
     fn reference(&self, io: &mut Io<'_, '_>) {
         let own = strides(io.output_shape(0));
+        // A distance that overflows is one along an axis of a single element.
         let first: usize = self.before.iter().zip(own.iter()).map(|(n, stride)| n * stride).sum();
-        let write: Dims = self.between.iter().zip(own.iter()).map(|(n, stride)| (n + 1) * stride).collect();
+        let write: Dims = self
+            .between
+            .iter()
+            .zip(own.iter())
+            .map(|(n, stride)| n.wrapping_add(1).wrapping_mul(*stride))
+            .collect();
         let shape = io.shape(0);
         match (io.input(0), io.take(0)) {
             (Slice::F32(from), SliceMut::F32(to)) => {
@@ -151,7 +158,7 @@ impl Operator for Pad {
     fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {
         let g = gradient.upstream_first()?;
         let sizes = gradient.shape(0);
-        let steps = self.between.iter().map(|n| n + 1).collect();
+        let steps = self.between.iter().map(|n| n.saturating_add(1)).collect();
         let dx = gradient.apply(Crop { starts: self.before.clone(), sizes, steps }, &[g])?;
         gradient.add(0, dx)
     }

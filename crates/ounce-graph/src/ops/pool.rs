@@ -96,7 +96,7 @@ impl Operator for Pool2d {
         let (y, x) = (io.take_f32(0), io.f32(0));
         let (image, places) = (plane_extents(io.shape(0)), plane_extents(io.output_shape(0)));
         let len = image[0] * image[1];
-        team.for_each_chunk_mut(y, places[0] * places[1], |plane, y| {
+        crate::host::rows(team, y, places[0] * places[1], |plane, y| {
             let x = &x[plane * len..][..len];
             self.plane(x, image, y, places);
         });

@@ -47,7 +47,8 @@ impl Reduce {
     /// `[outer, kept, inner]` where the axes that stay lie side by side, so that element `k` of the result is made of `inner` neighbours in each of `outer` places.
     fn blocks(&self, shape: &[usize]) -> Option<[usize; 3]> {
         let stays = |axis: &usize| !self.axes.contains(axis);
-        let first = (0..shape.len()).find(stays).unwrap_or(shape.len());
+        // Where nothing stays, all are neighbours.
+        let Some(first) = (0..shape.len()).find(stays) else { return Some([1, 1, self.count(shape)]) };
         let end = (first..shape.len()).find(|axis| !stays(axis)).unwrap_or(shape.len());
         let together = !(end..shape.len()).any(|axis| stays(&axis));
         let product = |range: std::ops::Range<usize>| shape[range].iter().product();

@@ -136,7 +136,7 @@ impl Operator for Resize {
         let image = [io.shape(0)[2], io.shape(0)[3]];
         let (y, x) = (io.take_f32(0), io.f32(0));
         let len = image[0] * image[1];
-        team.for_each_chunk_mut(y, self.output[0] * self.output[1], |plane, y| {
+        crate::host::rows(team, y, self.output[0] * self.output[1], |plane, y| {
             y.fill(0.0);
             let x = &x[plane * len..][..len];
             self.for_each_weight(image, |place, source, weight| y[place] += x[source] * weight);

@@ -4,6 +4,9 @@ use crate::Team;
 use crate::pool::{SharedMut, at_least};
 use crate::simd::gemm::{PANEL as WIDTH, TILE_ROWS, Tile};
 
+/// Multiplications that are worth a task of their own.
+const TASK: usize = 1 << 15;
+
 /// The columns of a panel that [`gemm`] asks for.
 pub const PANEL: usize = WIDTH;
 
@@ -44,44 +47,43 @@ pub fn gemm(team: &mut Team<'_>, gemm: Gemm<'_>, fill: impl Fn(usize, usize, &mu
     assert!(out_stride >= n && (m - 1) * out_stride + n <= out.len());
     let kernels = team.kernels();
     let panels = n.div_ceil(PANEL);
-    // Few panels of many rows are cut into blocks of rows too, so that every thread has work.
+    // Few panels of many rows are cut into blocks of rows too, so that every thread has work; small panels are worked off several at a time.
     let blocks =
         if panels >= 2 * team.threads() { 1 } else { m.div_ceil(4 * TILE_ROWS).min(2 * team.threads()) };
     let block = m.div_ceil(blocks).next_multiple_of(TILE_ROWS);
     let blocks = m.div_ceil(block);
+    let together = if blocks > 1 { 1 } else { (TASK / (m * PANEL * depth.max(1))).max(1) };
     let out = SharedMut::new(out);
-    team.run_with_buffers(panels * blocks, |chunk, buffers| {
-        let first = chunk / blocks * PANEL;
-        let width = PANEL.min(n - first);
-        let panel = at_least(&mut buffers.panel, depth * PANEL);
-        fill(first, width, panel);
+    team.run_with_buffers(panels.div_ceil(together) * blocks, |chunk, buffers| {
         let begin = chunk % blocks * block;
-        let mut sums = [0.0f32; TILE_ROWS * PANEL];
-        for row in (begin..m.min(begin + block)).step_by(TILE_ROWS) {
-            let count = TILE_ROWS.min(m.min(begin + block) - row);
-            if accumulate {
-                for (r, sums) in sums.chunks_exact_mut(PANEL).take(count).enumerate() {
-                    // SAFETY: chunks differ in their columns or their rows, so the parts of different chunks do not overlap, and each chunk
-                    // is run once.
-                    let out = unsafe { out.slice((row + r) * out_stride + first, width) };
-                    sums[..width].copy_from_slice(out);
+        let end = m.min(begin + block);
+        let first = chunk / blocks * together;
+        for first in (first..panels.min(first + together)).map(|panel| panel * PANEL) {
+            let width = PANEL.min(n - first);
+            let panel = at_least(&mut buffers.panel, depth * PANEL);
+            fill(first, width, panel);
+            let mut sums = [0.0f32; TILE_ROWS * PANEL];
+            for row in (begin..end).step_by(TILE_ROWS) {
+                let count = TILE_ROWS.min(end - row);
+                // SAFETY: chunks differ in their columns or their rows, so the parts of different chunks do not overlap, and each chunk is run once.
+                let out = |r: usize| unsafe { out.slice((row + r) * out_stride + first, width) };
+                if accumulate {
+                    let sums = sums.chunks_exact_mut(PANEL).take(count);
+                    sums.enumerate().for_each(|(r, sums)| sums[..width].copy_from_slice(out(r)));
                 }
-            }
-            kernels.gemm_tile(Tile {
-                panel,
-                panel_stride: PANEL,
-                x: &rows[row * row_stride..],
-                x_stride: row_stride,
-                depth,
-                out: &mut sums,
-                out_stride: PANEL,
-                rows: count,
-                accumulate,
-            });
-            for (r, sums) in sums.chunks_exact(PANEL).take(count).enumerate() {
-                // SAFETY: as above.
-                let out = unsafe { out.slice((row + r) * out_stride + first, width) };
-                out.copy_from_slice(&sums[..width]);
+                kernels.gemm_tile(Tile {
+                    panel,
+                    panel_stride: PANEL,
+                    x: &rows[row * row_stride..],
+                    x_stride: row_stride,
+                    depth,
+                    out: &mut sums,
+                    out_stride: PANEL,
+                    rows: count,
+                    accumulate,
+                });
+                let sums = sums.chunks_exact(PANEL).take(count);
+                sums.enumerate().for_each(|(r, sums)| out(r).copy_from_slice(&sums[..width]));
             }
         }
     });
