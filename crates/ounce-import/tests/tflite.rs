@@ -7,7 +7,7 @@ mod support;
 use ounce_formats::tflite::Tflite;
 use ounce_graph::{DType, Tensor};
 use ounce_import::Limits;
-use ounce_import::tflite::import;
+use ounce_import::tflite::{TfliteImportError, import};
 use support::{Golden, data, executed};
 
 fn checksum(tensor: &Tensor) -> i64 {
@@ -54,4 +54,28 @@ fn published_networks_are_those_of_the_reference_kernels() {
             }
         }
     }
+}
+
+#[test]
+fn all_that_is_not_supported_is_named_at_once() {
+    let file = Tflite::open(
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../conformance/tflite/operators.tflite")
+            .as_path(),
+    );
+    let file = file.unwrap();
+    let model = file.model().unwrap();
+    let error = import(&model, Limits::default()).unwrap_err();
+    let TfliteImportError::Unsupported(found) = &error else { panic!("{error}") };
+    println!("{error}");
+    assert!(found.len() > 1 && found.is_sorted_by_key(|one| one.at));
+}
+
+#[test]
+fn sizes_are_bounded() {
+    let Some(path) = data("tiny/vww.tflite") else { return };
+    let file = Tflite::open(&path).unwrap();
+    let limits = Limits { total_bytes: 1 << 16, ..Limits::default() };
+    let error = import(&file.model().unwrap(), limits).unwrap_err().to_string();
+    assert!(error.contains("more than the limit of 65536 bytes together"), "{error}");
 }
