@@ -4,10 +4,10 @@
 
 mod support;
 
-use ounce_graph::ops::{Clip, Window};
+use ounce_graph::ops::{Clip, Dequantize, Quantize, Scaling, Window};
 use ounce_graph::{DType, Graph, Tensor, ValueId};
 use ounce_import::quantize::{
-    Arithmetic, Observer, Options, Quantization, QuantizeError, Quantized, quantize,
+    Arithmetic, Observer, Options, Quantization, QuantizeError, Quantized, fuse, quantize,
 };
 use ounce_kernels::ThreadPool;
 use support::executed;
@@ -153,6 +153,49 @@ fn what_has_no_quantized_operator_stays_in_floats() {
     assert_eq!(result.in_bytes, 2);
     let decibels = quality(&graph, &result.graph, &samples);
     assert!(decibels > 28.0, "{decibels:.1} dB");
+}
+
+/// A value as another quantizer marks it: quantized, and dequantized at once.
+fn marked(graph: &mut Graph, x: ValueId, scale: f32, zero_point: i32) -> ValueId {
+    let scaling = Scaling::per_tensor(scale, zero_point);
+    let bytes = graph.apply(Quantize { scaling: scaling.clone(), to: DType::I8 }, &[x]).unwrap();
+    graph.apply(Dequantize { scaling }, &[bytes]).unwrap()
+}
+
+#[test]
+fn pairs_around_operators_are_fused_into_them() {
+    let mut noise = Noise(5);
+    let mut graph = Graph::new();
+    let x = graph.input("x", ounce_graph::TensorType::f32(&[1, 3, 12, 12])).unwrap();
+    let x = marked(&mut graph, x, 0.03, 3);
+    let mut weight = |graph: &mut Graph, shape: &[usize], scale: f32| {
+        let elements: usize = shape.iter().product();
+        // Every row has a 127, as quantizers choose scales.
+        let row = elements / shape[0];
+        let byte = |i: usize| if i.is_multiple_of(row) { 127 } else { (noise.next() * 40.0) as i8 };
+        let bytes = graph.constant(Tensor::i8(shape, (0..elements).map(byte).collect()).unwrap());
+        graph.apply(Dequantize { scaling: Scaling::per_tensor(scale, 0) }, &[bytes]).unwrap()
+    };
+    let w = weight(&mut graph, &[8, 3, 3, 3], 0.002);
+    let y = graph.conv2d(x, w, None, Window::square(2, 1), 1).unwrap();
+    let y = graph.relu(y).unwrap();
+    let trunk = marked(&mut graph, y, 0.02, -128);
+    let w = weight(&mut graph, &[8, 8, 1, 1], 0.003);
+    let y = graph.conv2d(trunk, w, None, Window::default(), 1).unwrap();
+    let y = marked(&mut graph, y, 0.02, 5);
+    let y = graph.add(y, trunk).unwrap();
+    let y = marked(&mut graph, y, 0.03, -10);
+    graph.output("y", y).unwrap();
+    let inputs: Vec<Tensor> = (0..4).map(|_| noise.tensor(&[1, 3, 12, 12], 1.0, 0.0)).collect();
+    let result = fuse(&graph, &Options::default()).unwrap();
+    assert_eq!((result.in_bytes, &result.in_floats[..]), (3, &[][..]));
+    // Floats between the pairs round almost as integers do.
+    for x in &inputs {
+        let (marked, fused) = (run(&graph, x), run(&result.graph, x));
+        let steps = marked.iter().zip(&fused).map(|(a, b)| ((a - b) / 0.03).abs().round());
+        assert!(steps.clone().all(|steps| steps <= 1.0), "a result is off by more than one step");
+        assert!(steps.sum::<f32>() < 0.01 * marked.len() as f32, "more than one result of a hundred is off");
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@ struct Forms {
 
 pub(super) struct Converter<'a> {
     old: &'a Graph,
-    ranges: &'a [Option<(f32, f32)>],
+    /// Of every value that may become bytes, by its place.
+    quantizations: &'a [Option<Quantization>],
     options: &'a Options,
     forms: Vec<Forms>,
     /// How many nodes read each value.
@@ -34,7 +35,7 @@ fn per_tensor(quantization: Quantization) -> Scaling {
 impl<'a> Converter<'a> {
     pub(super) fn new(
         old: &'a Graph,
-        ranges: &'a [Option<(f32, f32)>],
+        quantizations: &'a [Option<Quantization>],
         options: &'a Options,
     ) -> Result<Self, QuantizeError> {
         let mut readers = vec![Vec::new(); old.values().len()];
@@ -49,7 +50,7 @@ impl<'a> Converter<'a> {
             in_floats: Vec::new(),
         };
         let (forms, taken) = (vec![Forms::default(); old.values().len()], vec![false; old.nodes().len()]);
-        Ok(Self { old, ranges, options, forms, readers, taken, new })
+        Ok(Self { old, quantizations, options, forms, readers, taken, new })
     }
 
     pub(super) fn run(mut self) -> Result<Quantized, QuantizeError> {
@@ -84,9 +85,8 @@ impl<'a> Converter<'a> {
         Ok(self.new)
     }
 
-    /// The quantization that the samples suggest for a value.
     fn quantization(&self, id: ValueId) -> Option<Quantization> {
-        self.ranges[id.index()].map(|(low, high)| Quantization::of_range(low, high))
+        self.quantizations[id.index()]
     }
 
     fn constant(&self, id: ValueId) -> Option<&'a Tensor> {

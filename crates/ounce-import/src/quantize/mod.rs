@@ -7,6 +7,7 @@
 
 mod convert;
 mod observe;
+mod pairs;
 
 use ounce_graph::{Graph, GraphError, OpError, Tensor, passes};
 use ounce_kernels::ThreadPool;
@@ -129,11 +130,35 @@ pub fn quantize(
     }
     let mut graph = graph.clone();
     graph.freeze_all();
-    let graph = passes::dead_code(&graph)?;
+    let graph = prepared(&graph)?;
+    let ranges = observe::ranges(&graph, samples, options.observer, pool)?;
+    let of_range = |range: Option<(f32, f32)>| range.map(|(low, high)| Quantization::of_range(low, high));
+    let quantizations: Vec<Option<Quantization>> = ranges.into_iter().map(of_range).collect();
+    convert::Converter::new(&graph, &quantizations, options)?.run()
+}
+
+/// Puts quantized operators in the place of operators in floats between a dequantization and a quantization, as other quantizers write them into ONNX
+/// models. Where a value is quantized, that is its quantization; [`Options::observer`] is of no effect. Operators whose inputs or results are not quantized
+/// stay in floats.
+///
+/// # Errors
+/// If the graph updates parameters.
+pub fn fuse(graph: &Graph, options: &Options) -> Result<Quantized, QuantizeError> {
+    if !graph.updates().is_empty() {
+        return Err(QuantizeError::Updates);
+    }
+    let mut graph = graph.clone();
+    graph.freeze_all();
+    let graph = prepared(&graph)?;
+    let (graph, quantizations) = pairs::without(&graph)?;
+    convert::Converter::new(&graph, &quantizations, options)?.run()
+}
+
+/// Without what is not needed, constants computed, batch norm and activations in convolutions.
+fn prepared(graph: &Graph) -> Result<Graph, QuantizeError> {
+    let graph = passes::dead_code(graph)?;
     let graph = passes::fold_batch_norm(&graph)?;
     let graph = passes::constant_fold(&graph)?;
     let graph = passes::fuse_activation(&graph)?;
-    let graph = passes::dead_code(&graph)?;
-    let ranges = observe::ranges(&graph, samples, options.observer, pool)?;
-    convert::Converter::new(&graph, &ranges, options)?.run()
+    Ok(passes::dead_code(&graph)?)
 }
