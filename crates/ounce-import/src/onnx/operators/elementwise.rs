@@ -59,7 +59,10 @@ const MOD: Arithmetic = Arithmetic {
         let rest = a.checked_rem(b)?;
         Some(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
     },
-    floats: |a, b| a % b,
+    floats: |a, b| {
+        let rest = a % b;
+        if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+    },
     is_test: false,
 };
 

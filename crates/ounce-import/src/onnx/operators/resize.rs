@@ -106,7 +106,17 @@ fn resize<'m>(call: &mut Call<'_, 'm>) -> Built<'m> {
     let is_linear = attributes.text_or("mode", "nearest")? == "linear";
     if call.opset() < 11 {
         let scales = call.floats(1)?;
-        let mode = if is_linear { ResizeMode::Bilinear } else { ResizeMode::NearestFloor };
+        // Version 10 rounds up where it shrinks.
+        let mode = match scales.iter().any(|scale| *scale < 1.0) {
+            _ if is_linear => ResizeMode::Bilinear,
+            true if scales.iter().any(|scale| *scale > 1.0) => {
+                return Err(Fault::Shape(
+                    "one axis grows and another shrinks, which version 10 rounds differently".to_owned(),
+                ));
+            }
+            true => ResizeMode::NearestCeil,
+            false => ResizeMode::NearestFloor,
+        };
         return scaled(call, &scales, mode, Coordinates::Asymmetric);
     }
     let mode = match attributes.text_or("nearest_mode", "round_prefer_floor")? {
