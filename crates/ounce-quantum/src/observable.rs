@@ -120,6 +120,23 @@ impl PauliSum {
         &self.terms
     }
 
+    /// The observable with every qubit `q` moved to `place(q)`, which must differ for different qubits.
+    pub fn moved(&self, place: impl Fn(usize) -> usize) -> Self {
+        Self::new(self.terms.iter().map(|(coefficient, string)| {
+            let factors = string.factors.iter().map(|&(qubit, pauli)| (place(qubit), pauli));
+            (*coefficient, PauliString::new(factors).unwrap_or_default())
+        }))
+    }
+
+    /// The qubits that it acts on, ascending.
+    pub fn on_qubits(&self) -> Vec<usize> {
+        let all = self.terms.iter().flat_map(|(_, string)| string.factors.iter().map(|&(qubit, _)| qubit));
+        let mut qubits: Vec<usize> = all.collect();
+        qubits.sort_unstable();
+        qubits.dedup();
+        qubits
+    }
+
     /// Qubits of a circuit that it needs at least.
     pub fn qubits(&self) -> usize {
         self.terms.iter().map(|(_, string)| string.qubits()).max().unwrap_or(0)

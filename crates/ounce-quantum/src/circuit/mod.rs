@@ -1,6 +1,7 @@
 //! Circuits: gates on qubits, with angles that may depend on parameters and inputs.
 
 mod angle;
+mod places;
 
 pub use angle::{Angle, Symbol};
 

@@ -57,16 +57,7 @@ impl<'a> Program<'a> {
         model: &'a NoiseModel,
         kept: &[usize],
     ) -> Self {
-        let mut used = vec![false; circuit.qubits()];
-        kept.iter().filter(|&&qubit| qubit < circuit.qubits()).for_each(|&qubit| used[qubit] = true);
-        for instruction in circuit.instructions() {
-            match instruction {
-                Instruction::Gate(operation) => operation.qubits.iter().for_each(|&qubit| used[qubit] = true),
-                Instruction::Measure { qubit, .. } | Instruction::Reset(qubit) => used[*qubit] = true,
-                Instruction::Barrier(_) => {}
-            }
-        }
-        let qubits: Vec<usize> = (0..used.len()).filter(|&qubit| used[qubit]).collect();
+        let qubits = circuit.used_qubits(kept.iter().copied());
         let local = |qubit: usize| qubits.partition_point(|&own| own < qubit);
         let step = |instruction: &Instruction| match instruction {
             Instruction::Gate(operation) if operation.qubits.is_empty() => None,

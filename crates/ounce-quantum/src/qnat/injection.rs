@@ -53,12 +53,17 @@ impl<D: Differentiate> InjectingExecutor<D> {
         request: &Request<'_>,
         mut run: impl FnMut(&mut D, &Request<'_>, std::ops::Range<usize>) -> Result<(), BackendError>,
     ) -> Result<(), BackendError> {
+        // Qubits of the device that the circuit leaves alone are not simulated.
         let observables = self.read(request.observables)?;
+        let qubits = request.circuit.used_qubits(observables.iter().flat_map(PauliSum::on_qubits));
+        let local = |qubit: usize| qubits.partition_point(|&own| own < qubit);
+        let observables: Vec<PauliSum> =
+            observables.iter().map(|observable| observable.moved(local)).collect();
         let groups = self.draws.min(request.samples.max(1));
         let width = request.circuit.inputs();
         for group in 0..groups {
             let range = request.samples * group / groups..request.samples * (group + 1) / groups;
-            let circuit = self.injected(layer, group, request.circuit);
+            let circuit = self.injected(layer, group, request.circuit).on_qubits(&qubits);
             let inputs = &request.inputs[range.start * width..range.end * width];
             let part = Request {
                 circuit: &circuit,

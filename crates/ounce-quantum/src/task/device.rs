@@ -5,7 +5,6 @@ use crate::backend::{self, NoisyBackend, NoisyOptions};
 use crate::device::Device;
 use crate::model::{CircuitLayer, Layer, Model, ModelError};
 use crate::noise::{NoiseModel, NoiseOptions};
-use crate::observable::{PauliString, PauliSum};
 use crate::qnat::InjectingExecutor;
 use crate::sim::SimulatorBackend;
 use crate::transpile::{Target, TargetError, TranspileError, TranspileOptions, transpile};
@@ -39,7 +38,8 @@ impl Model {
         let place = |layer: &Layer| match layer {
             Layer::Circuit(layer) => {
                 let placed = transpile(&layer.circuit, &target, &options)?;
-                let moved = layer.observables.iter().map(|observable| on_qubits(observable, &placed.last));
+                let moved =
+                    layer.observables.iter().map(|observable| observable.moved(|qubit| placed.last[qubit]));
                 Ok(Layer::Circuit(CircuitLayer { circuit: placed.circuit, observables: moved.collect() }))
             }
             other => Ok(other.clone()),
@@ -49,14 +49,6 @@ impl Model {
         model.set_statistics(self.statistics().to_vec())?;
         Ok(model)
     }
-}
-
-/// The observable with qubit `q` moved to `places[q]`.
-fn on_qubits(observable: &PauliSum, places: &[usize]) -> PauliSum {
-    PauliSum::new(observable.terms().iter().map(|(coefficient, string)| {
-        let moved = string.factors().iter().map(|&(qubit, pauli)| (places[qubit], pauli));
-        (*coefficient, PauliString::new(moved).unwrap_or_default())
-    }))
 }
 
 impl DeviceSpec {

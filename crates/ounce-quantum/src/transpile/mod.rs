@@ -124,9 +124,22 @@ pub fn transpile(
     let finish = |instructions: &[Instruction]| native(instructions, target, options.optimize);
     let placed = place(&instructions, own, target, options, &finish)?;
     let mut written = circuit.emptied(device);
-    written.extend_valid(basis::translate(&finish(&placed.instructions), target));
+    let native = basis::translate(&finish(&placed.instructions), target);
+    written.extend_valid(native.into_iter().map(|instruction| in_order(instruction, target)));
     let last = relabelled.iter().map(|&qubit| placed.last[qubit]).collect();
     Ok(Transpiled { circuit: written, first: placed.first, last, swaps: placed.swaps })
+}
+
+/// The instruction with its qubits in the order in which the device couples them, where the gate is the same in both.
+fn in_order(mut instruction: Instruction, target: &Target) -> Instruction {
+    if let Instruction::Gate(operation) = &mut instruction
+        && let [first, second] = operation.qubits[..]
+        && target::symmetric(&operation.gate)
+        && !target.directed(first, second)
+    {
+        operation.qubits.swap(0, 1);
+    }
+    instruction
 }
 
 /// The instructions in what the device runs on two qubits, CNOTs and gates on one qubit.

@@ -41,7 +41,8 @@ fn fits(transpiled: &Transpiled, target: &Target, basis: &[&str]) -> Result<(), 
         if !basis.contains(&operation.gate.name().as_str()) {
             return Err(format!("{} is not in the basis", operation.gate.name()));
         }
-        if operation.qubits.len() == 2 && !target.runs(operation) {
+        let directed = |pair: &[usize]| target.directed(pair[0], pair[1]);
+        if operation.qubits.len() == 2 && !(target.runs(operation) && directed(&operation.qubits)) {
             return Err(format!("{} on {:?}", operation.gate.name(), operation.qubits));
         }
     }
