@@ -198,12 +198,12 @@ def check_model_picker(browser):
 def check_conversations(browser):
     """Conversations can be left while one is answered, found again, renamed, exported and deleted."""
     browser.open()
-    browser.ask("The first one.", "plain")
+    browser.ask("The first one.", "slow")
     browser.until(lambda: browser.answer())
     browser.find("#new-conversation").click()
     assert browser.texts(".message") == [] and browser.all("#conversations .busy")
     browser.done()
-    browser.ask("The second one.")
+    browser.ask("The second one.", "plain")
     browser.done()
     assert browser.texts("#conversations .title") == ["The second one.", "The first one."]
     browser.all("#conversations .title")[1].click()

@@ -2,7 +2,7 @@
 
     python3 mock.py [--port 8090]
 
-The model's name says how it answers (see ANSWERS and FAILURES): `plain` counts slowly, `markdown` shows every element, `long` never ends
+The model's name says how it answers (see ANSWERS and FAILURES): `plain` counts, `slow` takes seconds for it, `markdown` shows every element, `long` never ends
 soon, `error-401` … fail with that status, `error-midstream` and `cut-off` fail after some text, `key` asks for the key `secret`.
 """
 
@@ -52,6 +52,7 @@ HOSTILE = (
 )
 ANSWERS = {
     "plain": "One two three four five six seven eight nine ten.",
+    "slow": "One two three four five six seven eight nine ten.",
     "markdown": MARKDOWN,
     "hostile": HOSTILE,
     "long": "\n\n".join(f"Paragraph {number} says a little, and then a little more." for number in range(400)),
@@ -67,7 +68,7 @@ FAILURES = {
     "error-429": (429, "The queue is full.", "rate_limit_error", None, None),
     "error-500": (500, "A thread died.", "server_error", None, None),
 }
-MODELS = ["plain", "markdown", "hostile", "long", "key", "uncounted", "truncated", "error-midstream", "cut-off", *FAILURES]
+MODELS = ["plain", "slow", "markdown", "hostile", "long", "key", "uncounted", "truncated", "error-midstream", "cut-off", *FAILURES]
 
 
 class State:
@@ -154,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
         pieces = [text[start : start + 4] for start in range(0, len(text), 4)]
         for piece in pieces:
             self.event(chunk({"content": piece}))
-            time.sleep(0.004 if model == "markdown" else 0.012)
+            time.sleep({"markdown": 0.004, "slow": 0.3}.get(model, 0.012))
         if model == "cut-off":
             return
         if failing:
