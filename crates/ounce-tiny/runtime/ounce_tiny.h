@@ -131,6 +131,12 @@ void ounce_add_fixed_s8(size_t count, const int8_t *a, const int8_t *b, const ou
  * OUNCE_TRUNCATE: sum / count towards zero; OUNCE_FIXED_POINT: half away from zero, as TFLite. Every window must touch the image. */
 void ounce_average_pool_s8(const ounce_conv *window, ounce_rounding rounding, const int8_t *x, int8_t *y);
 
+/* y[i] = (float)(x[i] - zero) * scale. */
+void ounce_dequantize_s8(size_t count, const int8_t *x, int32_t zero, float scale, float *y);
+
+/* The first `kept` bytes of each pixel of `bytes`: the leading channels of an image. `y` may be `x`. */
+void ounce_first_channels(int32_t pixels, size_t bytes, size_t kept, const void *x, void *y);
+
 /* Largest element of the window within the image. Every window must touch the image. */
 void ounce_max_pool_s8(const ounce_conv *window, const int8_t *x, int8_t *y);
 
