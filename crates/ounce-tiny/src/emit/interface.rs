@@ -22,7 +22,7 @@ pub struct Argument {
     pub name: String,
     /// Its type in the graph.
     pub ty: TensorType,
-    /// Whether it is an image whose channels lie together: the graph's `[1, C, H, W]` as HWC.
+    /// Whether channels lie together: the graph's image `[1, C, H, W]` as HWC, its weight `[O, I, kh, kw]` as OHWI.
     pub channels_last: bool,
     /// Whether it is a single number, passed by value.
     pub by_value: bool,
@@ -60,11 +60,13 @@ impl Argument {
 
     /// For every element in the order of memory its place in the graph's order.
     fn order(&self) -> impl Iterator<Item = usize> + use<> {
-        let (channels, places) = match (self.channels_last, &self.ty.shape[..]) {
-            (true, [_, c, h, w]) => (*c, h * w),
-            _ => (1, self.ty.elements()),
+        let (count, channels, places) = match (self.channels_last, &self.ty.shape[..]) {
+            (true, [n, c, h, w]) => (*n, *c, h * w),
+            _ => (1, 1, self.ty.elements()),
         };
-        (0..channels * places).map(move |at| at % channels * places + at / channels)
+        let image = channels * places;
+        (0..count * image)
+            .map(move |at| at / image * image + at % image % channels * places + at % image / channels)
     }
 
     pub(super) fn c_type(&self) -> &'static str {

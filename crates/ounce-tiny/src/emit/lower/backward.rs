@@ -89,7 +89,10 @@ impl Lowering<'_, '_> {
         let (x, y) = (call.operand(x, Access::Read), call.operand(y, Access::Write));
         let statement = call.statement();
         statement.scratch = 4 * classes;
-        statement.text = format!("*(float *){y} = ounce_cross_entropy({classes}, {x}, {label}, $s$);");
+        // As in the graph, a label that is no class does not count.
+        statement.text = format!(
+            "*(float *){y} = (({label} < 0) || ({label} >= {classes})) ? 0.0f : ounce_cross_entropy({classes}, {x}, {label}, $s$);"
+        );
         self.push(call);
         Ok(())
     }
@@ -103,8 +106,14 @@ impl Lowering<'_, '_> {
         }
         let (x, label) = (self.computed(node.inputs[0])?, self.label(node.inputs[1])?);
         let g = self.output(node.outputs[0]);
-        let call = self.call("(void)ounce_cross_entropy").int(classes).read(x).text(label);
-        self.push(call.write(g).share(x, g));
+        let mut call = self.call("").share(x, g);
+        let (x, g) = (call.operand(x, Access::Read), call.operand(g, Access::Write));
+        call.statement().text = format!(
+            "if (({label} < 0) || ({label} >= {classes})) {{\n        (void)memset({g}, 0, {}U);\n    }} else {{\n        \
+             (void)ounce_cross_entropy({classes}, {x}, {label}, {g});\n    }}",
+            4 * classes
+        );
+        self.push(call);
         Ok(())
     }
 
