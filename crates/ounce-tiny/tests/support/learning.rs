@@ -1,9 +1,10 @@
 //! Training graphs of imported networks.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test uses a part")]
 
 use std::path::Path;
 
-use ounce_formats::mcunet::Network;
+use super::Random;
+use ounce_formats::mcunet::{Block, Conv, Network, Quantization, Residual};
 use ounce_formats::pickle::Checkpoint;
 use ounce_graph::ops::{Crop, Dequantize, QuantizedSgd, Rounding, Scaling};
 use ounce_graph::{DType, Graph, Tensor, TensorType, differentiate, passes};
@@ -30,6 +31,51 @@ pub(crate) fn network(path: &Path, classes: usize) -> Network {
     head.bias.truncate(classes);
     head.weight_scales.truncate(classes);
     network
+}
+
+/// A small network with random weights: a first convolution, an inverted bottleneck with a residual, one with a stride, a classifier.
+pub(crate) fn small(random: &mut Random, classes: usize) -> Network {
+    let mut conv = |channels: [usize; 2], kernel: usize, stride: usize, depthwise: bool| {
+        let [in_channels, out_channels] = channels;
+        let groups = if depthwise { in_channels } else { 1 };
+        let taps = in_channels / groups * kernel * kernel;
+        let count = (taps * out_channels) as i32;
+        let scale = |random: &mut Random| 0.004 * (1.0 + random.next() as f32 / (1u32 << 31) as f32);
+        Conv {
+            in_channels,
+            out_channels,
+            kernel: [kernel; 2],
+            stride,
+            groups,
+            in_size: Some(11),
+            out_size: None,
+            weight: random.i8s(count),
+            bias: random.i32s(out_channels as i32, 500),
+            weight_scales: (0..out_channels).map(|_| scale(random)).collect(),
+            input: Quantization { scale: 0.03, zero: -5 },
+            output: Quantization { scale: 0.04 * (taps as f64).sqrt() / 2.0, zero: -5 },
+        }
+    };
+    let residual = Residual {
+        input: Quantization { scale: 0.05, zero: -5 },
+        output: Quantization { scale: 0.09, zero: -5 },
+    };
+    let first_conv = conv([3, 6], 3, 2, false);
+    let first = Block {
+        pointwise1: Some(conv([6, 16], 1, 1, false)),
+        depthwise: conv([16, 16], 3, 1, true),
+        pointwise2: conv([16, 6], 1, 1, false),
+        residual: Some(residual),
+    };
+    let second = Block {
+        pointwise1: Some(conv([6, 13], 1, 1, false)),
+        depthwise: conv([13, 13], 5, 2, true),
+        pointwise2: conv([13, 9], 1, 1, false),
+        residual: None,
+    };
+    let mut classifier = conv([9, classes], 1, 1, false);
+    classifier.output = Quantization { scale: 0.1, zero: 0 };
+    Network { first_conv, blocks: vec![first, second], feature_mix: None, classifier }
 }
 
 /// The same network for inference and for training.
