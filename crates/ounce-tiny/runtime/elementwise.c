@@ -117,6 +117,13 @@ void ounce_dequantize_s8(size_t count, const int8_t *x, int32_t zero, float scal
     }
 }
 
+void ounce_quantize_s8(size_t count, const float *x, float scale, int32_t zero, int8_t *y)
+{
+    for (size_t i = 0U; i < count; i++) {
+        y[i] = (int8_t)ounce_saturate8(ounce_round_even(x[i] / scale) + zero);
+    }
+}
+
 void ounce_first_channels(int32_t pixels, size_t bytes, size_t kept, const void *x, void *y)
 {
     const uint8_t *from = x;

@@ -111,7 +111,7 @@ typedef struct {
 } ounce_addition;
 void ounce_add_s8(size_t count, const int8_t *a, const int8_t *b, const ounce_addition *addition, int8_t *y, uint8_t *unclamped);
 
-/* The addition of TFLite: operands shifted left by 20 bits, scaled by fixed-point multipliers, added, scaled. */
+/* The addition of TFLite: operands shifted left by 20 bits, scaled by fixed-point multipliers, added, scaled. `y` may be `a` or `b`. */
 typedef struct {
     int32_t a_zero;
     int32_t a_multiplier;
@@ -133,6 +133,9 @@ void ounce_average_pool_s8(const ounce_conv *window, ounce_rounding rounding, co
 
 /* y[i] = (float)(x[i] - zero) * scale. */
 void ounce_dequantize_s8(size_t count, const int8_t *x, int32_t zero, float scale, float *y);
+
+/* y[i] = round_half_to_even(x[i] / scale) + zero, clamped to -128..127. */
+void ounce_quantize_s8(size_t count, const float *x, float scale, int32_t zero, int8_t *y);
 
 /* The first `kept` bytes of each pixel of `bytes`: the leading channels of an image. `y` may be `x`. */
 void ounce_first_channels(int32_t pixels, size_t bytes, size_t kept, const void *x, void *y);

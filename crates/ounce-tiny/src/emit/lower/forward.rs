@@ -1,6 +1,8 @@
 //! Inference.
 
-use ounce_graph::ops::{ConvShape, Crop, Dequantize, QuantizedAdd, QuantizedConv2d, Requantize, Window};
+use ounce_graph::ops::{
+    ConvShape, Crop, Dequantize, Quantize, QuantizedAdd, QuantizedConv2d, Requantize, Softmax, Window,
+};
 use ounce_graph::{DType, Node, ValueId};
 
 use super::{EmitError, Lowering};
@@ -184,6 +186,37 @@ impl Lowering<'_, '_> {
         self.places.insert(node.outputs[0], (super::Place::Slot(y), order));
         let call = self.call("ounce_dequantize_s8").count(count).read(x);
         self.push(call.text(op.scaling.zero_point.to_string()).text(float(scale)).write(y));
+        Ok(())
+    }
+
+    pub(super) fn quantize(&mut self, node: &Node, op: &Quantize) -> Result<(), EmitError> {
+        let [scale] = op.scaling.scale[..] else {
+            return Err(self.refuse("the run-time has one scale for a whole array here"));
+        };
+        if op.to != DType::I8 {
+            return Err(self.refuse("it gives bytes here"));
+        }
+        let (x, order) = (self.computed(node.inputs[0])?, self.place(node.inputs[0])?.1);
+        let count = self.graph.ty(node.inputs[0]).elements();
+        let y = self.output(node.outputs[0]);
+        self.places.insert(node.outputs[0], (super::Place::Slot(y), order));
+        let call = self.call("ounce_quantize_s8").count(count).read(x).text(float(scale));
+        self.push(call.text(op.scaling.zero_point.to_string()).write(y));
+        Ok(())
+    }
+
+    pub(super) fn softmax(&mut self, node: &Node, op: &Softmax) -> Result<(), EmitError> {
+        let shape = self.graph.shape(node.inputs[0]);
+        let count = self.graph.ty(node.inputs[0]).elements();
+        if op.log || shape.get(op.axis) != Some(&count) {
+            return Err(
+                self.refuse("the run-time has the softmax of all numbers of an array, without logarithm")
+            );
+        }
+        let (x, order) = (self.computed(node.inputs[0])?, self.place(node.inputs[0])?.1);
+        let y = self.output(node.outputs[0]);
+        self.places.insert(node.outputs[0], (super::Place::Slot(y), order));
+        self.push(self.call("ounce_softmax").int(count).read(x).write(y).share(x, y));
         Ok(())
     }
 

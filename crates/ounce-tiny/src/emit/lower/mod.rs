@@ -3,6 +3,7 @@
 mod backward;
 mod call;
 mod forward;
+mod tflite;
 mod update;
 
 use std::collections::{HashMap, HashSet};
@@ -148,7 +149,10 @@ impl<'a> Lowering<'a, '_> {
             Op::QuantizedConv2d(op) => self.quantized_conv(node, op),
             Op::QuantizedAdd(op) => self.quantized_add(node, op),
             Op::QuantizedGlobalAvgPool(_) => self.global_pool(node),
+            Op::Custom(op) => self.custom(node, op),
             Op::Dequantize(op) => self.dequantize(node, op),
+            Op::Quantize(op) => self.quantize(node, op),
+            Op::Softmax(op) => self.softmax(node, op),
             Op::Reshape(_) | Op::Transpose(_) => self.view(node),
             Op::Crop(op) => self.leading_channels(node, op),
             Op::CrossEntropy(_) => self.cross_entropy(node),
