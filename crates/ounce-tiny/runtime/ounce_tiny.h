@@ -246,6 +246,9 @@ void ounce_philox(uint32_t counter[2], uint32_t key);
  * every tensor its own seed. */
 float ounce_uniform(uint32_t seed, uint32_t step, uint32_t element);
 
+/* qas[c] = 1 / ((scale[c] * factor) * (scale[c] * factor)): quantization-aware scaling from the scales that sums are requantized by, to spare a table. */
+void ounce_scaling(int32_t channels, const float *scale, float factor, float *qas);
+
 /* Updates rows `first` to `first + rows - 1` of w [outputs][taps][in_channels] by gw [rows][taps][selection.count]. qas[o] = 1 / s_w[o]^2 for
  * quantization-aware scaling. `residual` is NULL or [outputs][taps][selection.count]; elements are numbered likewise. A depthwise
  * convolution has taps = kernel_height * kernel_width, in_channels = 1, selection {1, NULL}, and rows = selected channels

@@ -1,15 +1,26 @@
 //! Updates of parameters in place.
 
-use ounce_graph::ops::{Conv2dWeightGradient, Op, QuantizedSgd, Rounding};
+use ounce_graph::ops::{Conv2dWeightGradient, Op, QuantizedSgd, Requantize, Rounding};
 use ounce_graph::{DType, Node, TensorType, ValueId};
 
 use super::forward::{Kind, extents};
 use super::{EmitError, Lowering};
 use crate::emit::interface::Argument;
-use crate::emit::program::{Access, identifier, list};
+use crate::emit::program::{Access, float, identifier, list};
 
 /// Bytes of gradients of weights that are there at a time.
 const ROWS_BYTES: usize = 2048;
+
+/// The factors of an update.
+enum Scaling {
+    /// A table.
+    Table(String),
+    /// From the table of scales that the convolution's sums are requantized by.
+    Computed { scale: String, factor: f32 },
+}
+
+/// By how much, relative, factors may differ that are computed.
+const SCALING_ERROR: f64 = 1e-6;
 
 /// Where the rows of a weight's gradient come from.
 struct Rows {
@@ -42,7 +53,7 @@ impl Lowering<'_, '_> {
         let outputs = block[0];
         let factors: Vec<f32> =
             (0..outputs).map(|c| op.factor[if op.factor.len() == 1 { 0 } else { c }]).collect();
-        let qas = self.floats("qas", &factors);
+        let scaling = self.scaling(parameter, &factors);
         let name = self.parameter(parameter)?;
         let residual = match op.rounding {
             Rounding::ErrorFeedback => self.residual(node.inputs[3])?,
@@ -51,18 +62,34 @@ impl Lowering<'_, '_> {
         let mut call = self.call("");
         let mut text =
             format!("{{\n        const ounce_update update = {{{mode}, {rate}, {seed}U, {step}}};\n");
+        // The factors, if they are computed, lie at the beginning of the scratch, gradients of rows behind them.
+        let mut bytes = 0;
+        let mut gw = "$s$".to_owned();
+        let qas = match scaling {
+            Scaling::Table(name) => name,
+            Scaling::Computed { scale, factor } => {
+                bytes = 4 * outputs;
+                gw = format!("&qas[{outputs}]");
+                text += &format!(
+                    "        float *const qas = $s$;\n        ounce_scaling({outputs}, {scale}, {}, qas);\n",
+                    float(factor)
+                );
+                "qas".to_owned()
+            }
+        };
+        call.statement().scratch = bytes;
         if weights {
-            let rows = self.weight_rows(node, &mut call)?;
+            let rows = self.weight_rows(node, &mut call, &gw)?;
             let row_bytes = 4 * rows.taps * rows.channels[1];
             let at_once = (ROWS_BYTES / row_bytes.max(1)).clamp(1, rows.rows.max(1));
             let selection =
                 self.structure("ounce_selection", "selection", &format!("{}, NULL", rows.channels[1]));
-            call.statement().scratch = at_once * row_bytes;
+            call.statement().scratch = bytes + at_once * row_bytes;
             text += &format!(
                 "        for (int32_t first = 0; first < {total}; first += {at_once}) {{\n            \
                  const int32_t rows = ({total} - first < {at_once}) ? ({total} - first) : {at_once};\n            \
                  {gradient}\n            \
-                 ounce_update_weights(&update, {taps}, {channels}, &{selection}, first, rows, $s$, {qas}, {name}, {residual});\n        }}\n    }}",
+                 ounce_update_weights(&update, {taps}, {channels}, &{selection}, first, rows, {gw}, {qas}, {name}, {residual});\n        }}\n    }}",
                 total = rows.rows,
                 gradient = rows.call,
                 taps = rows.taps,
@@ -79,6 +106,30 @@ impl Lowering<'_, '_> {
         self.push(call);
         self.renewed.insert(parameter);
         Ok(())
+    }
+
+    /// Quantization-aware scaling is `(requantization scale * k)^-2` with one k for all channels, since that scale is in flash anyway; any other factors are a table.
+    fn scaling(&mut self, parameter: ValueId, factors: &[f32]) -> Scaling {
+        let conv = self.readers[parameter.index()].iter().find_map(|at| match &self.graph.nodes()[*at].op {
+            Op::QuantizedConv2d(op) => Some(op),
+            _ => None,
+        });
+        let scales = conv.and_then(|op| match &op.requantize {
+            Requantize::Float(scales) | Requantize::FloatTruncated(scales) => Some(scales.clone()),
+            Requantize::Fixed(_) => None,
+        });
+        if let Some(scales) = scales.filter(|scales| scales.len() >= factors.len() && !factors.is_empty()) {
+            let factor = (1.0 / f64::from(factors[0]).sqrt() / f64::from(scales[0])) as f32;
+            let near = factors.iter().zip(&scales).all(|(wanted, scale)| {
+                let step = scale * factor;
+                let found = f64::from(1.0 / (step * step));
+                (found / f64::from(*wanted) - 1.0).abs() < SCALING_ERROR
+            });
+            if near {
+                return Scaling::Computed { scale: self.floats("scale", &scales), factor };
+            }
+        }
+        Scaling::Table(self.floats("qas", factors))
     }
 
     fn mode(&self, rounding: Rounding, weights: bool) -> Result<&'static str, EmitError> {
@@ -110,7 +161,7 @@ impl Lowering<'_, '_> {
     }
 
     /// The gradient that an update takes, computed row by row.
-    fn weight_rows(&mut self, node: &Node, call: &mut super::Call) -> Result<Rows, EmitError> {
+    fn weight_rows(&mut self, node: &Node, call: &mut super::Call, gw: &str) -> Result<Rows, EmitError> {
         let refused = "the gradient of a weight must be that of a convolution, and go to one update alone";
         let mut at = self.graph.producer(node.inputs[1]).map(|(at, _)| at);
         if let Some(crop) = at
@@ -146,14 +197,14 @@ impl Lowering<'_, '_> {
             let selection = self.structure("ounce_selection", "selection", &format!("{rows}, NULL"));
             let conv = self.structure("ounce_conv", "conv", &extents(&shape));
             let call = format!(
-                "ounce_depthwise_weight_gradient(&{conv}, {x}, {x_zero}, {g}, &{selection}, first, rows, $s$);"
+                "ounce_depthwise_weight_gradient(&{conv}, {x}, {x_zero}, {g}, &{selection}, first, rows, {gw});"
             );
             return Ok(Rows { call, taps, channels: [1, 1], rows });
         }
         let selection = self.structure("ounce_selection", "selection", &format!("{}, NULL", block[1]));
         let call = if kind == Kind::Pointwise {
             format!(
-                "ounce_pointwise_weight_gradient({}, {}, {}, {x}, {x_zero}, {g}, &{selection}, first, rows, $s$);",
+                "ounce_pointwise_weight_gradient({}, {}, {}, {x}, {x_zero}, {g}, &{selection}, first, rows, {gw});",
                 shape.places_len(),
                 shape.channels,
                 shape.outputs
@@ -161,7 +212,7 @@ impl Lowering<'_, '_> {
         } else {
             let conv = self.structure("ounce_conv", "conv", &extents(&shape));
             format!(
-                "ounce_conv_weight_gradient(&{conv}, {x}, {x_zero}, {g}, &{selection}, first, rows, $s$);"
+                "ounce_conv_weight_gradient(&{conv}, {x}, {x_zero}, {g}, &{selection}, first, rows, {gw});"
             )
         };
         Ok(Rows { call, taps, channels: [full[1], block[1]], rows })
