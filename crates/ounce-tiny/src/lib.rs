@@ -1,5 +1,6 @@
 //! Tiny training: networks that run and learn on microcontrollers.
 //!
+//! * [`emit`] compiles graphs, for inference and for training, to C99.
 //! * [`runtime`] holds the C99 kernels that compiled networks call: int8 inference and training with batch 1. Its header states the
 //!   numeric contract of every function.
 //! * [`numerics`] is what a host needs to give the same bits as these kernels.
@@ -7,6 +8,7 @@
 //!   the sizes of code and data.
 #![forbid(unsafe_code)]
 
+pub mod emit;
 pub mod numerics;
 pub mod runtime;
 pub mod simulate;

@@ -1,6 +1,6 @@
 //! The command line, and the arguments that several commands share.
 
-use crate::commands::{bench, chat, inspect, perplexity, pull, quantize, quantum, serve, streameval};
+use crate::commands::{bench, chat, inspect, perplexity, pull, quantize, quantum, serve, streameval, tiny};
 use crate::failure::{Failure, Result};
 use crate::output::note;
 use clap::builder::RangedU64ValueParser;
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Bench(bench::Arguments),
     /// Quantum circuits: run, draw and train them, with the noise of devices
     Quantum(Box<quantum::Arguments>),
+    /// Networks for microcontrollers: compile them to C, run them on a simulated device
+    Tiny(Box<tiny::Arguments>),
 }
 
 /// How many threads compute.

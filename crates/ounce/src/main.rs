@@ -19,6 +19,7 @@ mod quantize;
 mod quantum;
 mod resolve;
 mod stream;
+mod tiny;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Streameval(arguments) => commands::streameval::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Quantum(arguments) => commands::quantum::run(&arguments),
+        Command::Tiny(arguments) => commands::tiny::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

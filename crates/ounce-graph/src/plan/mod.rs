@@ -4,6 +4,7 @@ mod pack;
 mod storage;
 mod svg;
 
+pub use pack::{Packing, Span, pack_groups};
 pub use storage::{Buffer, Place};
 pub(crate) use storage::{Storage, live_peak};
 
@@ -82,7 +83,10 @@ pub fn plan(graph: &Graph, options: &PlanOptions) -> Result<MemoryPlan, GraphErr
         return Err(GraphError::Plan("all values together are too large to address".to_owned()));
     }
     let lower_bound = storage::peak(&buffers, graph.nodes().len());
-    let arena_bytes = pack::pack(&mut buffers, lower_bound, options);
+    let span = |buffer: &Buffer| Span { bytes: buffer.bytes, birth: buffer.birth, death: buffer.death };
+    let groups: Vec<Vec<Span>> = buffers.iter().map(|buffer| vec![span(buffer)]).collect();
+    let (arena_bytes, offsets) = pack::pack(&groups, lower_bound, options);
+    buffers.iter_mut().zip(offsets).for_each(|(buffer, offset)| buffer.offset = offset);
     let mut places = vec![None; graph.values().len()];
     for (i, place) in places.iter_mut().enumerate() {
         *place = storage.place(graph, ValueId(i), &owner).map(|place| match place {

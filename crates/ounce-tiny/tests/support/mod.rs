@@ -1,6 +1,8 @@
 //! C programs that call kernels on given data, run here and under QEMU, and compared with what Rust computed.
 #![allow(dead_code, clippy::expect_used)]
 
+pub(crate) mod emitted;
+pub(crate) mod learning;
 pub(crate) mod twin;
 
 use std::path::Path;

@@ -9,3 +9,4 @@ pub(crate) mod quantize;
 pub(crate) mod quantum;
 pub(crate) mod serve;
 pub(crate) mod streameval;
+pub(crate) mod tiny;

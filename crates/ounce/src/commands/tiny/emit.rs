@@ -1,0 +1,91 @@
+//! `ounce tiny emit`.
+
+use crate::failure::{Failure, Result};
+use crate::output;
+use crate::tiny::{Limits, Network};
+use clap::Args;
+use ounce_tiny::emit::{EmitOptions, emit};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Arguments of `ounce tiny emit`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    network: Network,
+    /// The folder for the program, which must not exist
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Begins the names of files and functions
+    #[arg(long, value_name = "NAME", default_value = "model")]
+    name: String,
+    #[command(flatten)]
+    limits: Limits,
+    /// Refuse to write a program that does not fit
+    #[arg(long)]
+    check: bool,
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    arena_bytes: u64,
+    arena_lower_bound_bytes: u64,
+    state_bytes: u64,
+    constant_bytes: u64,
+    code_bytes_at_most: u64,
+    sram_bytes: u64,
+    flash_bytes: u64,
+    fits: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.output.exists() {
+        let cause = format!("{} exists", arguments.output.display());
+        return Err(Failure::new(cause).hint("name another folder, or remove it"));
+    }
+    let graph = arguments.network.graph()?;
+    let options = EmitOptions { name: arguments.name.clone(), ..EmitOptions::default() };
+    let entries = [ounce_tiny::emit::Entry { name: "invoke", graph: &graph }];
+    let program = emit(&entries, &options).map_err(|error| Failure::from_error(&error))?;
+    let (budget, memory) = (arguments.limits.budget(), program.memory);
+    let fits = budget.check(&memory);
+    if arguments.check
+        && let Err(error) = &fits
+    {
+        return Err(
+            Failure::from_error(error).hint("nothing was written; give more memory, or a smaller --size")
+        );
+    }
+    program.write(&arguments.output).map_err(|error| Failure::from_error(&error))?;
+    let report = Report {
+        arena_bytes: memory.arena,
+        arena_lower_bound_bytes: memory.lower_bound,
+        state_bytes: memory.state,
+        constant_bytes: memory.constants,
+        code_bytes_at_most: memory.code(),
+        sram_bytes: memory.sram(budget.stack),
+        flash_bytes: memory.flash(),
+        fits: fits.is_ok(),
+    };
+    if arguments.json {
+        return output::print_json(&report);
+    }
+    output::print(&format!(
+        "SRAM   {:>9} bytes  arena {}, trained parameters {}, stack {}\nflash  {:>9} bytes  constants {}, code at most {}\n",
+        report.sram_bytes,
+        memory.arena,
+        memory.state,
+        budget.stack,
+        report.flash_bytes,
+        memory.constants,
+        memory.code()
+    ))?;
+    if let Err(error) = fits {
+        output::note(error);
+    }
+    Ok(())
+}

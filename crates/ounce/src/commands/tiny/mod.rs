@@ -1,0 +1,30 @@
+//! `ounce tiny`: networks for microcontrollers.
+
+mod emit;
+mod simulate;
+
+use crate::failure::Result;
+use clap::{Args, Subcommand};
+
+/// Arguments of `ounce tiny`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compile a quantized network to C99
+    Emit(emit::Arguments),
+    /// Compile a quantized network, run it on a simulated Cortex-M, and compare it with this machine
+    Simulate(simulate::Arguments),
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.command {
+        Command::Emit(arguments) => emit::run(arguments),
+        Command::Simulate(arguments) => simulate::run(arguments),
+    }
+}
