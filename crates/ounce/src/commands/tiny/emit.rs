@@ -1,12 +1,12 @@
 //! `ounce tiny emit`.
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Context as _, Failure, Result};
 use crate::output;
 use crate::tiny::{Limits, Network};
 use clap::Args;
-use ounce_tiny::emit::{EmitOptions, emit};
+use ounce_tiny::emit::{EmitOptions, Emitted, emit};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `ounce tiny emit`.
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Failure::from_error(error).hint("nothing was written; give more memory, or a smaller --size")
         );
     }
-    program.write(&arguments.output).map_err(|error| Failure::from_error(&error))?;
+    write(&program, &arguments.output)?;
     let report = Report {
         arena_bytes: memory.arena,
         arena_lower_bound_bytes: memory.lower_bound,
@@ -88,4 +88,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         output::note(error);
     }
     Ok(())
+}
+
+/// Writes the folder whole or not at all.
+fn write(program: &Emitted, output: &Path) -> Result<()> {
+    let parent = output.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let cannot = || format!("cannot write {}", output.display());
+    let temporary = tempfile::Builder::new().prefix(".ounce-").tempdir_in(parent).context(cannot)?;
+    let folder = temporary.path().join("program");
+    program.write(&folder).map_err(|error| Failure::from_error(&error))?;
+    std::fs::rename(&folder, output).context(cannot)
 }
