@@ -129,6 +129,10 @@ pub trait Backend {
     /// If the request does not suit this backend.
     fn expectations(&mut self, request: &Request<'_>) -> Result<Vec<f64>, BackendError>;
 
+    /// Says that step `step` of a training begins: what is drawn at random in it depends on the seed and the step alone, so that a resumed training
+    /// draws the same.
+    fn begin(&mut self, _step: u64) {}
+
     /// Circuits run so far: each sample of each request is one, whatever the number of shots.
     fn runs(&self) -> u64;
 }

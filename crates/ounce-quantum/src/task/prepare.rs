@@ -7,7 +7,7 @@ use super::data;
 use super::spec::Task;
 use crate::hamiltonian::ground_energy;
 use crate::model::Model;
-use crate::train::Samples;
+use crate::train::{Objective, Options, Samples};
 
 /// A task that can be trained.
 #[derive(Clone, Debug)]
@@ -30,6 +30,7 @@ impl Task {
     /// # Errors
     /// If a file is missing or damaged, a name unknown, or parts do not fit.
     pub fn prepare(&self, folder: &Path) -> Result<Prepared, BuildError> {
+        self.check()?;
         match (&self.data, &self.hamiltonian) {
             (None, Some(hamiltonian)) => {
                 let problem = hamiltonian.build(folder)?;
@@ -44,8 +45,19 @@ impl Task {
                 let validation = Some(validation).filter(|samples| !samples.is_empty());
                 Ok(Prepared { model, samples: train, validation, test: Some(test), problem: None })
             }
-            _ => Err(BuildError::Mismatch("a task has either [data] or [hamiltonian]".into())),
+            _ => {
+                let reason = "a task needs one of [data], for a classifier, and [hamiltonian], for the lowest energy; it has none or both";
+                Err(BuildError::Mismatch(reason.into()))
+            }
         }
+    }
+}
+
+impl Task {
+    /// How the model is trained, with the objective that follows from what the task has.
+    pub fn options(&self) -> Options {
+        let objective = if self.hamiltonian.is_some() { Objective::Energy } else { Objective::CrossEntropy };
+        Options { objective, ..self.train.clone() }
     }
 }
 

@@ -15,7 +15,8 @@ const CALIBRATION: usize = 512;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Options {
-    /// What is made small.
+    /// What is made small. Task files do not say it: it follows from what they have, data or a Hamiltonian.
+    #[serde(skip)]
     pub objective: Objective,
     /// Passes over the samples.
     pub epochs: usize,
@@ -31,7 +32,7 @@ pub struct Options {
     pub weight_decay: f64,
     /// Which parameters are trained in a step.
     pub pruning: Pruning,
-    /// Training ends before a step by which it would have run more circuits than this, evaluations included.
+    /// Training ends once it has run so many circuits, evaluations left out.
     pub max_runs: Option<u64>,
     /// The seed.
     pub seed: u64,
@@ -190,7 +191,7 @@ pub fn train(
         return Err(mismatch);
     }
     let batch = options.batch.clamp(1, samples.len());
-    let steps = samples.len().div_ceil(batch);
+    let steps = batches(samples.len(), batch).count();
     let runs_before = checkpoint.runs;
     let mut evaluations = 0;
     let start = executor.runs();
@@ -199,8 +200,9 @@ pub fn train(
         Pcg32::with_stream(options.seed, epoch as u64 + 1).shuffle(&mut order);
         let mut record =
             Epoch { epoch: epoch + 1, rate: 0.0, loss: 0.0, accuracy: 0.0, validation: None, runs: 0 };
-        let mut full = false;
-        for numbers in order.chunks(batch) {
+        let (mut full, mut seen) = (false, 0);
+        for range in batches(samples.len(), batch) {
+            let numbers = &order[range];
             if options
                 .max_runs
                 .is_some_and(|most| executor.runs() - start - evaluations + runs_before >= most)
@@ -224,14 +226,19 @@ pub fn train(
             optimizer.step(&mut checkpoint.parameters, &gradients, record.rate, active.as_deref());
             pruner.advance(&gradients);
             checkpoint.step += 1;
-            let share = picked.len() as f64 / samples.len() as f64;
-            record.loss += (loss.value + trace.penalty) * share;
-            record.accuracy += loss.correct as f64 / samples.len() as f64;
+            // Means over the samples seen so far.
+            seen += picked.len();
+            let share = picked.len() as f64 / seen as f64;
+            record.loss += (loss.value + trace.penalty - record.loss) * share;
+            record.accuracy += (loss.correct as f64 / picked.len() as f64 - record.accuracy) * share;
             if !checkpoint.parameters.iter().all(|parameter| parameter.is_finite())
                 || !record.loss.is_finite()
             {
                 return Err(TrainError::Diverged { step: checkpoint.step });
             }
+        }
+        if seen == 0 {
+            break;
         }
         checkpoint.runs = executor.runs() - start - evaluations + runs_before;
         record.runs = checkpoint.runs;
@@ -253,6 +260,12 @@ pub fn train(
         }
     }
     Ok(checkpoint)
+}
+
+/// The samples of each step. A single sample that is left over joins the step before, since it has no deviation to be normalized by.
+fn batches(samples: usize, batch: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let steps = (samples / batch + usize::from(samples % batch > 1)).max(1);
+    (0..steps).map(move |step| step * batch..if step + 1 == steps { samples } else { (step + 1) * batch })
 }
 
 /// Gives the normalizations of a model the statistics of some samples; nothing is run if it has none.

@@ -232,7 +232,7 @@ def check_export(browser):
         time.sleep(0.2)
         markdown = (Path(folder) / "renamed.md").read_text()
         exported = json.loads((Path(folder) / "renamed.json").read_text())
-    assert markdown.startswith("# Renamed\n\n## You\n\nThe first one.\n\n## plain\n\nOne two"), markdown
+    assert markdown.startswith("# Renamed\n\n## You\n\nThe first one.\n\n## slow\n\nOne two"), markdown
     assert exported["title"] == "Renamed" and [m["role"] for m in exported["messages"]] == ["user", "assistant"]
 
 

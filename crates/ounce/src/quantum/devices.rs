@@ -30,12 +30,21 @@ impl Devices {
     /// The device of a name, such as `santiago`.
     pub(crate) fn named(&self, name: &str) -> Result<Device> {
         let all = self.all()?;
-        let short = name.strip_prefix("ibmq_").or_else(|| name.strip_prefix("ibm_")).unwrap_or(name);
-        let files = all.iter().find(|files| files.name == short).ok_or_else(|| {
+        let all_lower = name.to_lowercase();
+        let short = ["ibmq_", "ibm_", "fake_"]
+            .iter()
+            .fold(all_lower.as_str(), |name, prefix| name.strip_prefix(prefix).unwrap_or(name));
+        if let Some(files) = all.iter().find(|files| files.name == short) {
+            return Ok(Device::read(&files.configuration, &files.properties)?);
+        }
+        // Some devices have another name in their files, such as ibmqx2 in those of yorktown.
+        let named = all.iter().find_map(|files| {
+            Device::read(&files.configuration, &files.properties).ok().filter(|device| device.name() == name)
+        });
+        named.ok_or_else(|| {
             let known: Vec<&str> = all.iter().map(|files| files.name.as_str()).collect();
             Failure::new(format!("there is no device {name:?}"))
                 .hint(format!("there are: {}", known.join(", ")))
-        })?;
-        Ok(Device::read(&files.configuration, &files.properties)?)
+        })
     }
 }

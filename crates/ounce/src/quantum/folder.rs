@@ -4,6 +4,7 @@ use super::report::Report;
 use crate::chart::{Chart, Line, Scale};
 use crate::failure::{Context as _, Failure, Result};
 use crate::output;
+use ounce_quantum::task::Task;
 use ounce_quantum::train::{Checkpoint, Epoch, Evaluation};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,23 @@ impl Folder {
         let path = self.path("checkpoint.json");
         let text = std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_str(&text).context(|| format!("{} is damaged", path.display()))
+    }
+
+    /// Refuses to go on with another task than the one that was begun, but for its number of epochs; keeps the task of one that begins.
+    pub(crate) fn begin(&self, task: &Task, resume: bool) -> Result<()> {
+        let path = self.path("task.json");
+        if !resume {
+            return output::write(&path, &serde_json::to_string(task)?);
+        }
+        let text = std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+        let mut begun: Task =
+            serde_json::from_str(&text).context(|| format!("{} is damaged", path.display()))?;
+        begun.train.epochs = task.train.epochs;
+        if begun == *task {
+            return Ok(());
+        }
+        Err(Failure::new(format!("{} holds the training of another task", self.0.display()))
+            .hint("only the number of epochs may change; give another folder"))
     }
 
     /// Writes the checkpoint and the curves up to it.

@@ -31,7 +31,7 @@ impl Trainer {
         device: Option<Device>,
         threads: usize,
     ) -> Result<Self> {
-        let options = task.train.clone();
+        let options = task.options();
         let device = match (task.device.clone(), device) {
             (Some(spec), Some(device)) => {
                 let placed = prepared.model.on_device(&device, options.seed)?;

@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "FILE.qasm")]
     circuit: PathBuf,
     /// Runs of the circuit
-    #[arg(short, long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
+    #[arg(short, long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 26))]
     shots: u64,
     /// Where chance begins
     #[arg(long, value_name = "N", default_value_t = 0)]

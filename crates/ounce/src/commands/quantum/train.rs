@@ -57,6 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let prepared = task.prepare(arguments.data.as_deref().unwrap_or(beside))?;
     let device = task.device.as_ref().map(|spec| arguments.devices.named(&spec.name)).transpose()?;
     let folder = arguments.output.as_deref().map(|path| Folder::open(path, arguments.resume)).transpose()?;
+    if let Some(folder) = &folder {
+        folder.begin(&task, arguments.resume)?;
+    }
     let start = match folder.as_ref().filter(|_| arguments.resume) {
         Some(folder) => folder.checkpoint()?,
         None => Checkpoint::new(&prepared.model, task.train.seed),
