@@ -160,7 +160,7 @@ pub trait Differentiate: Backend {
     ) -> Result<(Vec<f64>, Gradients), BackendError>;
 }
 
-/// [`reference`] as a backend: exact, slow, for tests.
+/// [`mod@reference`] as a backend: exact, slow, for tests.
 #[derive(Clone, Debug, Default)]
 pub struct ReferenceBackend {
     runs: u64,
