@@ -1,6 +1,6 @@
 //! Times steps operator by operator: inference and training of a network of MCUNet's shape, and a training step of three convolutions in floats.
 //!
-//! `cargo run --release -p ounce-graph --example speed -- [threads] [picture.svg]`
+//! `cargo run --release -p ounce-graph --example step_speed -- [threads] [picture.svg]`
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
