@@ -1,7 +1,7 @@
 //! What the values of a task may be.
 
 use super::build::BuildError;
-use super::spec::{HamiltonianSpec, Head, Task};
+use super::spec::{HamiltonianSpec, Normalized, Task};
 use crate::qoc::Pruning;
 use crate::train::{OptimizerKind, Schedule};
 
@@ -42,15 +42,9 @@ impl Task {
             ranges.push(("data.train", count(data.train.unwrap_or(1)), 1.0, count(MAX_COUNT)));
             ranges.push(("data.validation", count(data.validation), 0.0, count(MAX_COUNT)));
             ranges.push(("data.test", count(data.test.unwrap_or(1)), 1.0, count(MAX_COUNT)));
-            if self.model.head == Head::Qubits && self.train.batch < 2 {
-                let normalized = self.model.normalization != super::spec::Normalized::None;
-                ranges.push((
-                    "train.batch (with normalization)",
-                    count(self.train.batch),
-                    f64::from(1 + u8::from(normalized)),
-                    count(MAX_COUNT),
-                ));
-            }
+            // A single sample has no deviation to be normalized by.
+            let least = if self.model.normalization == Normalized::None { 1.0 } else { 2.0 };
+            ranges.push(("train.batch", count(self.train.batch), least, count(MAX_COUNT)));
         }
         match self.hamiltonian {
             Some(HamiltonianSpec::Ising { qubits, coupling, field, .. }) => ranges.extend([

@@ -35,8 +35,15 @@ pub enum SamplesError {
         needed: usize,
     },
     /// Values that the encoder takes are not those that pictures are made to.
-    #[error("pictures become squares of numbers, but the encoder takes {0}; take one of 16, 36 or 64 inputs")]
-    NotSquare(usize),
+    #[error(
+        "pictures become squares whose side divides {crop} pixels, but the encoder takes {inputs} values; take one of 16"
+    )]
+    NotSquare {
+        /// Values that the encoder takes.
+        inputs: usize,
+        /// Pixels of the part that is looked at, each way.
+        crop: usize,
+    },
     /// More principal components than columns, or too few rows.
     #[error("{rows} rows of {columns} columns have no {components} principal components")]
     Components {
@@ -135,11 +142,11 @@ fn class(spec: &DataSpec, label: usize) -> Option<usize> {
     spec.classes.iter().position(|&class| class == label)
 }
 
-/// The side of the square of numbers that an encoder takes.
-fn side(inputs: usize) -> Result<usize, SamplesError> {
+/// The side of the square of numbers that an encoder takes, of pictures of which `crop` by `crop` pixels are looked at.
+fn side(inputs: usize, crop: usize) -> Result<usize, SamplesError> {
     let side = inputs.isqrt();
-    let divides = side > 0 && CROP_28.is_multiple_of(side) && CROP_32 / side * side >= side;
-    if divides && side * side == inputs { Ok(side) } else { Err(SamplesError::NotSquare(inputs)) }
+    let fits = side > 0 && side * side == inputs && crop.is_multiple_of(side);
+    if fits { Ok(side) } else { Err(SamplesError::NotSquare { inputs, crop }) }
 }
 
 fn angles(
@@ -154,7 +161,7 @@ fn angles(
 
 /// Pictures and labels in the files that MNIST made common, compressed or not.
 fn idx(spec: &DataSpec, folder: &Path, inputs: usize, remedy: &'static str) -> Result<Rows, SamplesError> {
-    let side = side(inputs)?;
+    let side = side(inputs, CROP_28)?;
     let find = |stem: &str| {
         let names = [stem.to_owned(), format!("{stem}.gz"), stem.replacen("-idx", ".idx", 1)];
         let found = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
@@ -179,7 +186,6 @@ fn idx(spec: &DataSpec, folder: &Path, inputs: usize, remedy: &'static str) -> R
 
 /// Pictures in `train/CLASS` and `test/CLASS`; classes are numbered by their names in order.
 fn pictures(spec: &DataSpec, path: &Path, inputs: usize) -> Result<Rows, SamplesError> {
-    let side = side(inputs)?;
     if !path.exists() {
         let remedy = "it is a folder, or a zip archive, with train/CLASS/PICTURE and test/CLASS/PICTURE";
         return Err(SamplesError::Missing { path: path.to_owned(), remedy });
@@ -200,6 +206,7 @@ fn pictures(spec: &DataSpec, path: &Path, inputs: usize) -> Result<Rows, Samples
             let picture = set.load(index)?;
             let size = [picture.height(), picture.width()];
             let crop = if size[1] >= 32 { CROP_32 } else { CROP_28 };
+            let side = side(inputs, crop)?;
             Ok((angles(Picture::from_rgb(size[1], picture.rgb()), crop, side, size)?, class))
         };
         chosen.into_iter().map(decode).collect()
