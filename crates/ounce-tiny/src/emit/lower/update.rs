@@ -3,7 +3,7 @@
 use ounce_graph::ops::{Conv2dWeightGradient, Op, QuantizedSgd, Requantize, Rounding};
 use ounce_graph::{DType, Node, TensorType, ValueId};
 
-use super::forward::{Kind, extents};
+use super::conv::{Kind, extents};
 use super::{EmitError, Lowering};
 use crate::emit::interface::Argument;
 use crate::emit::program::{Access, float, identifier, list};
@@ -40,6 +40,7 @@ impl Lowering<'_, '_> {
         }
         let weights = self.graph.ty(parameter).dtype == DType::I8;
         let mode = self.mode(op.rounding, weights)?;
+        self.shared.features.insert(mode);
         let rate = self.number(node.inputs[2])?;
         let (seed, step) = match op.rounding {
             Rounding::Stochastic { seed } => {
@@ -61,7 +62,7 @@ impl Lowering<'_, '_> {
         };
         let mut call = self.call("");
         let mut text =
-            format!("{{\n        const ounce_update update = {{{mode}, {rate}, {seed}U, {step}}};\n");
+            format!("{{\n        const ounce_update update = {{OUNCE_{mode}, {rate}, {seed}U, {step}}};\n");
         // The factors, if they are computed, lie at the beginning of the scratch, gradients of rows behind them.
         let mut bytes = 0;
         let mut gw = "$s$".to_owned();
@@ -134,11 +135,11 @@ impl Lowering<'_, '_> {
 
     fn mode(&self, rounding: Rounding, weights: bool) -> Result<&'static str, EmitError> {
         match rounding {
-            Rounding::Truncate if weights => Ok("OUNCE_UPDATE_TRUNCATE"),
-            Rounding::TruncateStep if !weights => Ok("OUNCE_UPDATE_TRUNCATE"),
-            Rounding::Nearest => Ok("OUNCE_UPDATE_NEAREST"),
-            Rounding::Stochastic { .. } => Ok("OUNCE_UPDATE_STOCHASTIC"),
-            Rounding::ErrorFeedback => Ok("OUNCE_UPDATE_ERROR_FEEDBACK"),
+            Rounding::Truncate if weights => Ok("UPDATE_TRUNCATE"),
+            Rounding::TruncateStep if !weights => Ok("UPDATE_TRUNCATE"),
+            Rounding::Nearest => Ok("UPDATE_NEAREST"),
+            Rounding::Stochastic { .. } => Ok("UPDATE_STOCHASTIC"),
+            Rounding::ErrorFeedback => Ok("UPDATE_ERROR_FEEDBACK"),
             Rounding::Truncate | Rounding::TruncateStep => {
                 Err(self.refuse("weights are truncated (Truncate), steps of biases (TruncateStep); the other way round has no kernel"))
             }
@@ -188,6 +189,9 @@ impl Lowering<'_, '_> {
         let image = self.graph.shape(x);
         let w = [self.graph.shape(g)[1], image[1] / groups.max(&1), kernel[0], kernel[1]];
         let (shape, kind) = self.conv_shape(image, &w, *groups, *window)?;
+        if kind == Kind::Grouped {
+            return Err(self.refuse(super::backward::GROUPED));
+        }
         // A depthwise kernel cut to one channel looks like one with a single group.
         let depthwise = kind == Kind::Depthwise || (full[1] == 1 && full[0] > 1 && *groups == shape.channels);
         let (x, g) = (self.image(x)?, self.image(g)?);
