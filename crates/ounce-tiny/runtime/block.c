@@ -212,7 +212,7 @@ OUNCE_INLINE void ounce_multiply_row(int32_t taps, int even_taps, const int16_t 
     for (int32_t c = 0; c < 4; c++) {
         int32_t sum = bias;
         for (int32_t t = 0; t < taps; t++) {
-            sum += block[(t >> 2) * 16 + c * 4 + place[t & 3]] * w[t];
+            sum = ounce_wrapping_add(sum, block[(t >> 2) * 16 + c * 4 + place[t & 3]] * w[t]);
         }
         sums[c] = sum;
     }

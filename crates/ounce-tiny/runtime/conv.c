@@ -8,7 +8,7 @@ static void ounce_dense_s8(int32_t in_channels, int32_t out_channels, const int8
     int8_t *copy = scratch;
     (void)memcpy(copy, x, (size_t)in_channels);
     for (int32_t o = 0; o < out_channels; o++) {
-        const int32_t sum = bias[o] + ounce_dot(in_channels, copy, x_zero, &w[o * in_channels]);
+        const int32_t sum = ounce_wrapping_add(bias[o], ounce_dot(in_channels, copy, x_zero, &w[o * in_channels]));
         ounce_store(requantize, o, sum, y, unclamped, (size_t)o);
     }
 }
@@ -116,7 +116,7 @@ void ounce_dense_s8_s32(int32_t in_channels, int32_t out_channels, const int8_t 
                         const int32_t *bias, int32_t *y)
 {
     for (int32_t o = 0; o < out_channels; o++) {
-        y[o] = bias[o] + ounce_dot(in_channels, x, x_zero, &w[o * in_channels]);
+        y[o] = ounce_wrapping_add(bias[o], ounce_dot(in_channels, x, x_zero, &w[o * in_channels]));
     }
 }
 
@@ -124,6 +124,6 @@ void ounce_dense_s8_f32(int32_t in_channels, int32_t out_channels, const int8_t 
                         const int32_t *bias, const float *scale, float *y)
 {
     for (int32_t o = 0; o < out_channels; o++) {
-        y[o] = (float)(bias[o] + ounce_dot(in_channels, x, x_zero, &w[o * in_channels])) * scale[o];
+        y[o] = (float)(ounce_wrapping_add(bias[o], ounce_dot(in_channels, x, x_zero, &w[o * in_channels]))) * scale[o];
     }
 }

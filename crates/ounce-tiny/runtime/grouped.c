@@ -38,7 +38,7 @@ void ounce_grouped_conv_s8(const ounce_conv *conv, const ounce_grouping *groupin
             for (int32_t group = 0; group < grouping->groups; group++) {
                 ounce_gather_group(conv, grouping, inputs, &x[group * inputs], x_zero, oy, ox, window);
                 for (int32_t o = group * outputs; o < (group + 1) * outputs; o++) {
-                    const int32_t sum = bias[o] + ounce_dot(taps, window, x_zero, &w[o * taps]);
+                    const int32_t sum = ounce_wrapping_add(bias[o], ounce_dot(taps, window, x_zero, &w[o * taps]));
                     ounce_store(requantize, o, sum, y, unclamped, at);
                     at++;
                 }

@@ -140,6 +140,12 @@ static inline int32_t ounce_saturate8(int32_t x)
 #endif
 }
 
+/* a + b modulo 2^32, as the instructions of SIMD add. */
+static inline int32_t ounce_wrapping_add(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
 static inline int32_t ounce_clamp(int32_t x, int32_t low, int32_t high)
 {
     return (x < low) ? low : ((x > high) ? high : x);

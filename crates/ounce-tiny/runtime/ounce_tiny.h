@@ -6,7 +6,7 @@
  *    calls checks shapes.
  *  - Images are HWC: element (y, x, c) at (y * width + x) * channels + c. Weights of a convolution are OHWI: output channel,
  *    kernel row, kernel column, input channel; of a depthwise one [channel][kernel row][kernel column].
- *  - A quantized activation stands for (q - zero) * scale. Weights are symmetric. Sums are int32, so that a kernel may have at most
+ *  - A quantized activation stands for (q - zero) * scale. Weights are symmetric. Sums are int32 and wrap around; a kernel may have at most
  *    65000 taps. Padding stands for 0.
  *  - Bits are packed eight to a byte, the first in the lowest bit, in the order of the elements.
  *  - Floating-point: single precision, every operation rounded to nearest even, no fused multiply-add. Compile with

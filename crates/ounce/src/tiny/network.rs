@@ -77,10 +77,13 @@ impl Network {
     fn training_graph(&self) -> Result<mcunet::Imported> {
         let (Some(parameters), Some(factors)) = (&self.parameters, &self.scales) else {
             let cause = format!("{} has no parameters of its own", self.model.display());
-            return Err(Failure::usage(cause).hint("give --parameters full-int8-params.pkl and --scales scale.json"));
+            return Err(
+                Failure::usage(cause).hint("give --parameters full-int8-params.pkl and --scales scale.json")
+            );
         };
         let path = &self.model;
-        let graph = TrainingGraph::parse(&read(path)?).context(|| format!("cannot read {}", path.display()))?;
+        let graph =
+            TrainingGraph::parse(&read(path)?).context(|| format!("cannot read {}", path.display()))?;
         let cannot = || format!("cannot read {}", parameters.display());
         let parameters = Parameters::read(&Checkpoint::open(parameters).context(cannot)?).context(cannot)?;
         let scales = scales(&read(factors)?).context(|| format!("cannot read {}", factors.display()))?;
@@ -98,7 +101,9 @@ impl Network {
         }
         let Some(folder) = &self.calibration else {
             let cause = format!("{} computes in floats", self.model.display());
-            return Err(Failure::new(cause).hint("give --calibration with a folder of pictures to quantize it by"));
+            return Err(
+                Failure::new(cause).hint("give --calibration with a folder of pictures to quantize it by")
+            );
         };
         let [input] = graph.inputs() else {
             return Err(Failure::new(format!("{} takes more than one picture", self.model.display())));

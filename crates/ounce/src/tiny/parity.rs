@@ -127,7 +127,9 @@ pub(crate) fn noise(graph: &Graph, count: usize, seed: u64) -> Result<Vec<Sample
 fn value(ty: &TensorType, random: &mut Pcg32) -> Result<Tensor> {
     let count = 0..ty.elements();
     match ty.dtype {
-        DType::I8 => Ok(Tensor::i8(&ty.shape, count.map(|_| (random.next_u32() >> 24) as u8 as i8).collect())?),
+        DType::I8 => {
+            Ok(Tensor::i8(&ty.shape, count.map(|_| (random.next_u32() >> 24) as u8 as i8).collect())?)
+        }
         DType::F32 => Ok(Tensor::f32(&ty.shape, count.map(|_| random.uniform(-1.0, 1.0) as f32).collect())?),
         _ => Err(format!("the network takes {ty}; only inputs of bytes and floats can be made up").into()),
     }

@@ -17,18 +17,14 @@ pub(crate) fn open(path: &Path) -> Result<PictureSet> {
     let inside = archive.and_then(|archive| path.strip_prefix(archive).ok()?.to_str());
     match (archive, inside) {
         (Some(archive), Some(inside)) => PictureSet::zip(archive, inside).context(cannot),
-        _ => Err(Failure::new(format!("{} does not exist", path.display()))
-            .hint("give a folder with a folder for each class, a zip archive of one, or a folder in an archive")),
+        _ => Err(Failure::new(format!("{} does not exist", path.display())).hint(
+            "give a folder with a folder for each class, a zip archive of one, or a folder in an archive",
+        )),
     }
 }
 
 /// Pictures drawn by a seed, as a network takes them, with the numbers of their classes.
-pub(crate) fn choose(
-    path: &Path,
-    ty: &TensorType,
-    count: usize,
-    seed: u64,
-) -> Result<Vec<(Tensor, usize)>> {
+pub(crate) fn choose(path: &Path, ty: &TensorType, count: usize, seed: u64) -> Result<Vec<(Tensor, usize)>> {
     let set = open(path)?;
     let mut order: Vec<usize> = (0..set.items().len()).collect();
     Pcg32::new(seed).shuffle(&mut order);
