@@ -25,7 +25,7 @@ pub use self::error::EmitError;
 use self::interface::{Argument, Signature};
 use self::lower::Shared;
 use self::program::{Function, Given, Tables, identifier};
-use crate::runtime::{CFile, HEADERS, config, sources_of};
+use crate::runtime::{CFile, HEADERS, code_bytes, config, sources_of};
 use crate::simulate::Build;
 
 /// One function of a program.
@@ -156,12 +156,15 @@ pub fn emit(entries: &[Entry<'_>], options: &EmitOptions) -> Result<Emitted, Emi
         (format!("{prefix}_weights.c"), weights),
         ("ounce_config.h".to_owned(), config(&features)),
     ];
+    let called: String = files.iter().map(|(_, text)| text.as_str()).collect();
+    let kernels = sources_of(&called).into_iter().map(code_bytes).sum();
     let calls = functions.iter().map(|(function, _)| function.statements.len()).sum();
     let memory = Memory {
         arena: arena as u64,
         lower_bound: lower_bound as u64,
         state: tables.state_bytes as u64,
         constants: tables.constant_bytes as u64,
+        kernels,
         calls,
     };
     let given = |values: Vec<Given>| values.into_iter().map(|(argument, _)| argument).collect();
