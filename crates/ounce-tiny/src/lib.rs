@@ -4,6 +4,7 @@
 //! * [`runtime`] holds the C99 kernels that compiled networks call: int8 inference and training with batch 1. Its header states the
 //!   numeric contract of every function.
 //! * [`numerics`] is what a host needs to give the same bits as these kernels.
+//! * [`scheme`] says which parameters are trained, and what that takes.
 //! * [`simulate`] builds programs for Cortex-M4 and Cortex-M7 and runs them under QEMU, with exact counts of instructions, the peak of the stack and
 //!   the sizes of code and data.
 #![forbid(unsafe_code)]
@@ -11,4 +12,5 @@
 pub mod emit;
 pub mod numerics;
 pub mod runtime;
+pub mod scheme;
 pub mod simulate;
