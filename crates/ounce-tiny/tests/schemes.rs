@@ -29,14 +29,23 @@ fn memory_is_that_of_the_originals_formula() {
             scheme.scheme().check(layers.len()).unwrap();
             println!("{name} {}: {:.1} KB", scheme.budget, found(&scheme.scheme()));
             // They fill the budgets that they are named for.
-            assert!((found(&scheme.scheme()) - f64::from(scheme.budget)).abs() < 1.1, "{name} {}", scheme.budget);
+            assert!(
+                (found(&scheme.scheme()) - f64::from(scheme.budget)).abs() < 1.1,
+                "{name} {}",
+                scheme.budget
+            );
         }
         if name == "mcunet-5fps" {
             for (scheme, (budget, memory)) in published(name).zip(MCUNET) {
                 assert_eq!(scheme.budget, budget);
-                assert!((found(&scheme.scheme()) - memory).abs() < 0.06, "{budget}: {}", found(&scheme.scheme()));
+                assert!(
+                    (found(&scheme.scheme()) - memory).abs() < 0.06,
+                    "{budget}: {}",
+                    found(&scheme.scheme())
+                );
             }
-            let near = |scheme: Scheme, memory: f64| assert!((found(&scheme) - memory).abs() < 0.06, "{scheme:?}");
+            let near =
+                |scheme: Scheme, memory: f64| assert!((found(&scheme) - memory).abs() < 0.06, "{scheme:?}");
             near(Scheme::last(42, 12), 447.9);
             near(Scheme::last(42, 6), 276.2);
             near(Scheme::bias_only(42), 121.1);

@@ -1,5 +1,6 @@
 //! Updates of quantized parameters in place, with quantization-aware scaling.
 
+use super::SelectChannels;
 use crate::error::OpError;
 use crate::io::Io;
 use crate::operator::{Operator, expect_dtype, expect_dtypes, expect_inputs, expect_shape};
@@ -28,17 +29,19 @@ pub enum Rounding {
 
 /// `w - rate factor[c] g` for a parameter in i8 or i32 with output channels `c` along axis 0, in its own element type.
 ///
-/// Inputs: `w`; the gradient `g` in f32, of the shape of `w` or of a leading block of it, outside which `w` stays; the learning rate, a single float. Then, for
+/// Inputs: `w`; the gradient `g` in f32, of the shape of `w`, of a leading block of it, or of chosen channels of it, outside which `w` stays; the learning rate, a single float. Then, for
 /// [`Rounding::Stochastic`], the number of the step in i32; for [`Rounding::ErrorFeedback`], the residual, an f32 of the shape of `g`. Output 0 is the new
 /// parameter; with error feedback, output 1 is the new residual.
 ///
 /// Quantization-aware scaling (Lin et al. 2022) is a matter of factors: `scale^-2` of the weight's scale for weights, `(weight scale * input scale)^-2` for biases.
 #[derive(Clone, PartialEq, Debug)]
 pub struct QuantizedSgd {
-    /// One for all, or one for each output channel.
+    /// One for all, or one for each output channel of the gradient.
     pub factor: Vec<f32>,
     /// How integers are made.
     pub rounding: Rounding,
+    /// Which channels of `w` the gradient is of; `None` for `w` itself or a leading block of it.
+    pub channels: Option<SelectChannels>,
 }
 
 /// A number in 0..1 that follows from the three (SplitMix64's finaliser).
@@ -118,10 +121,17 @@ impl QuantizedSgd {
                 residual[i] = error;
             }
         };
-        if shape == io.shape(0) {
-            (0..g.len()).for_each(|i| step(i, i));
-        } else {
-            walk(shape, [&strides(io.shape(0))], |i, [at]| step(i, at));
+        let own = strides(io.shape(0));
+        match &self.channels {
+            Some(SelectChannels { axis, channels }) => {
+                let inner: usize = shape[axis + 1..].iter().product();
+                walk(shape, [&own], |i, [at]| {
+                    let nth = i / inner % channels.len();
+                    step(i, at + (channels[nth] - nth) * own[*axis]);
+                });
+            }
+            None if shape == io.shape(0) => (0..g.len()).for_each(|i| step(i, i)),
+            None => walk(shape, [&own], |i, [at]| step(i, at)),
         }
     }
 }
@@ -139,7 +149,9 @@ impl Operator for QuantizedSgd {
         expect_dtype(inputs, 2, DType::F32)?;
         expect_shape(inputs, 2, &[])?;
         let (w, g) = (&inputs[0].shape, &inputs[1].shape);
-        if w.is_empty() || w.len() != g.len() || w.iter().zip(g).any(|(w, g)| g > w) {
+        if let Some(channels) = &self.channels {
+            expect_shape(inputs, 1, &channels.selected(w)?)?;
+        } else if w.is_empty() || w.len() != g.len() || w.iter().zip(g).any(|(w, g)| g > w) {
             return Err(OpError::shape(1, format!("{w:?} or a leading block of it"), &inputs[1]));
         }
         if self.factor.len() != 1 && self.factor.len() < g[0] {

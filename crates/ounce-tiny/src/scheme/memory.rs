@@ -4,7 +4,7 @@ use ounce_graph::Graph;
 use ounce_graph::ops::Op;
 use ounce_import::mcunet::ConvSite;
 
-use super::Scheme;
+use super::{Scheme, trained_channels};
 
 /// The extents of a convolution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,7 +76,7 @@ pub fn extra_memory(layers: &[Layer], scheme: &Scheme) -> ExtraMemory {
         memory.masks += (layer.out_channels * layer.out_places) as u64;
         memory.biases += 32 * layer.out_channels as u64;
         let Some(share) = scheme.share(at) else { continue };
-        let channels = (layer.in_channels as f64 * share) as usize;
+        let channels = trained_channels(layer.in_channels, share);
         let rows = if layer.depthwise { 1 } else { layer.out_channels };
         memory.images += 8 * (layer.in_places * channels) as u64;
         memory.weights += 8 * (rows * channels * layer.kernel) as u64;

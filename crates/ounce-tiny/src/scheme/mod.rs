@@ -42,6 +42,11 @@ pub struct TrainedWeight {
     pub share: f64,
 }
 
+/// How many of `channels` channels a share is: rounded down, as the original does, but one at least.
+pub fn trained_channels(channels: usize, share: f64) -> usize {
+    ((channels as f64 * share) as usize).clamp(channels.min(1), channels)
+}
+
 /// What can be wrong with a scheme.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -66,7 +71,9 @@ pub enum SchemeError {
         convs: usize,
     },
     /// Weights before the first trained bias.
-    #[error("weights of convolution {conv} are to be trained, but gradients end at convolution {first}: let `biases` be at least {needed}")]
+    #[error(
+        "weights of convolution {conv} are to be trained, but gradients end at convolution {first}: let `biases` be at least {needed}"
+    )]
     Unreached {
         /// The number in the scheme.
         conv: usize,

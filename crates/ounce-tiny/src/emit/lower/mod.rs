@@ -147,6 +147,7 @@ impl<'a> Lowering<'a, '_> {
     fn lower_node(&mut self, node: &'a Node) -> Result<(), EmitError> {
         match &node.op {
             Op::QuantizedConv2d(op) => self.quantized_conv(node, op),
+            Op::QuantizedDense(op) => self.quantized_dense(node, op),
             Op::QuantizedAdd(op) => self.quantized_add(node, op),
             Op::QuantizedGlobalAvgPool(_) => self.global_pool(node),
             Op::Custom(op) => self.custom(node, op),
@@ -163,6 +164,9 @@ impl<'a> Lowering<'a, '_> {
             Op::Reduce(op) => self.bias_gradient(node, op),
             Op::ConvTranspose2d(op) => self.input_gradient(node, op),
             Op::QuantizedSgd(op) => self.sgd(node, op),
+            Op::SelectChannels(_) => {
+                Err(self.refuse("channels of a list are not compiled: train the first channels"))
+            }
             _ => {
                 Err(self
                     .refuse("the run-time has no such operator; quantize the network, or leave the node out"))

@@ -35,6 +35,9 @@ struct Rows {
 impl Lowering<'_, '_> {
     pub(super) fn sgd(&mut self, node: &Node, op: &QuantizedSgd) -> Result<(), EmitError> {
         let parameter = node.inputs[0];
+        if op.channels.is_some() {
+            return Err(self.refuse("channels of a list are not compiled: train the first channels"));
+        }
         if !self.graph.updates().contains(&(parameter, node.outputs[0])) {
             return Err(self.refuse("it must be the update of the parameter that it reads"));
         }
@@ -110,14 +113,15 @@ impl Lowering<'_, '_> {
 
     /// Quantization-aware scaling is `(requantization scale * k)^-2` with one k for all channels, since that scale is in flash anyway; any other factors are a table.
     fn scaling(&mut self, parameter: ValueId, factors: &[f32]) -> Scaling {
-        let conv = self.readers[parameter.index()].iter().find_map(|at| match &self.graph.nodes()[*at].op {
-            Op::QuantizedConv2d(op) => Some(op),
-            _ => None,
-        });
-        let scales = conv.and_then(|op| match &op.requantize {
-            Requantize::Float(scales) | Requantize::FloatTruncated(scales) => Some(scales.clone()),
-            Requantize::Fixed(_) => None,
-        });
+        let scales =
+            self.readers[parameter.index()].iter().find_map(|at| match &self.graph.nodes()[*at].op {
+                Op::QuantizedConv2d(op) => match &op.requantize {
+                    Requantize::Float(scales) | Requantize::FloatTruncated(scales) => Some(scales.clone()),
+                    Requantize::Fixed(_) => None,
+                },
+                Op::QuantizedDense(op) => Some(op.scale.clone()),
+                _ => None,
+            });
         if let Some(scales) = scales.filter(|scales| scales.len() >= factors.len() && !factors.is_empty()) {
             let factor = (1.0 / f64::from(factors[0]).sqrt() / f64::from(scales[0])) as f32;
             let near = factors.iter().zip(&scales).all(|(wanted, scale)| {
