@@ -130,38 +130,6 @@ pub(crate) fn forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f3
     }
 }
 
-/// As [`forward`] of bytes with zero point `zero`, one panel product per part of the depth, none accumulated: `sums [parts, og, places]`.
-/// `part` is at most 512, so that every sum of products of bytes is exact in a float.
-pub(crate) fn forward_exact(
-    team: &mut Team<'_>,
-    shape: &ConvShape,
-    planes: &[i8],
-    zero: f32,
-    w: &[f32],
-    sums: &mut [f32],
-    part: usize,
-) {
-    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
-    let (cg, og) = (shape.group_channels(), shape.group_outputs());
-    let depth = cg * taps;
-    for (start, sums) in (0..depth).step_by(part).zip(sums.chunks_exact_mut((og * places).max(1))) {
-        let range = start..depth.min(start + part);
-        let product = Gemm {
-            rows: &w[start..],
-            row_stride: depth,
-            m: og,
-            depth: range.len(),
-            n: places,
-            out: sums,
-            out_stride: places,
-            accumulate: false,
-        };
-        gemm(team, product, |first, width, panel| {
-            gather(planes, image, taps, range.clone(), zero, panel, |tap| reads(shape, first, width, tap));
-        });
-    }
-}
-
 /// The gradient by the image: `out += transpose(w) * g`.
 pub(crate) fn transposed(
     team: &mut Team<'_>,

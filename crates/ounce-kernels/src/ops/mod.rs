@@ -1,4 +1,4 @@
-//! The operations of a transformer, each run by all threads of a [`Team`](crate::Team).
+//! The operations of a transformer and of convolutional networks, each run by all threads of a [`Team`](crate::Team).
 //!
 //! Activations are row-major `[n, d]` floats, n being the number of tokens. An operation panics only if the lengths it is given do
 //! not fit one another, which is an error of the caller's code, never of its data.
@@ -7,6 +7,7 @@ mod attention;
 mod elementwise;
 mod gemm;
 mod gram;
+mod int8;
 mod kv;
 mod pages;
 mod project;
@@ -18,6 +19,9 @@ pub use attention::{Attention, Run, attention};
 pub use elementwise::{add, norm, norm_add, norm_in_place, softmax};
 pub use gemm::{Gemm, PANEL, gemm};
 pub use gram::{gram, gram_strided, mirror, quadratic_forms};
+pub use int8::{
+    ConvGeometry, Int8Add, Int8Conv, Int8Output, Scale, Term, int8_add, int8_clamp, int8_conv, int8_conv_scratch,
+};
 pub use kv::{KvLayer, KvType, OutOfMemory};
 pub use project::{Input, MAX_OUTPUTS, Output, project, project_gated};
 pub use rope::{RopeStyle, rope};
