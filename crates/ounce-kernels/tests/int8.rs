@@ -4,7 +4,8 @@
 mod support;
 
 use ounce_kernels::ops::{
-    ConvGeometry, Int8Add, Int8Conv, Int8Output, Scale, Term, int8_add, int8_clamp, int8_conv, int8_conv_scratch,
+    ConvGeometry, Int8Add, Int8Conv, Int8Output, Scale, Term, int8_add, int8_clamp, int8_conv,
+    int8_conv_scratch,
 };
 use ounce_kernels::{Kernels, ThreadPool};
 use support::Random;
@@ -14,7 +15,13 @@ fn bytes(random: &mut Random, n: usize) -> Vec<i8> {
     (0..n).map(|_| [random.bits() as i8, -128, 127][random.below(6).saturating_sub(3) as usize]).collect()
 }
 
-fn geometry(image: [usize; 2], kernel: [usize; 2], stride: [usize; 2], before: [usize; 2], after: [usize; 2]) -> ConvGeometry {
+fn geometry(
+    image: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    before: [usize; 2],
+    after: [usize; 2],
+) -> ConvGeometry {
     with_dilation(image, kernel, stride, before, after, [1, 1])
 }
 
@@ -27,9 +34,21 @@ fn with_dilation(
     dilation: [usize; 2],
 ) -> ConvGeometry {
     let places = [0, 1].map(|axis| {
-        (image[axis] + before[axis] + after[axis] - (kernel[axis] - 1) * dilation[axis] - 1) / stride[axis] + 1
+        (image[axis] + before[axis] + after[axis] - (kernel[axis] - 1) * dilation[axis] - 1) / stride[axis]
+            + 1
     });
-    ConvGeometry { batch: 1, channels: 1, image, outputs: 1, places, kernel, groups: 1, stride, before, dilation }
+    ConvGeometry {
+        batch: 1,
+        channels: 1,
+        image,
+        outputs: 1,
+        places,
+        kernel,
+        groups: 1,
+        stride,
+        before,
+        dilation,
+    }
 }
 
 /// TensorFlow Lite's multiplication, in 64 bits and by its own words: doubling high product, then a rounding shift.
@@ -137,7 +156,20 @@ fn check(g: ConvGeometry, seed: u64) {
 
 #[test]
 fn pointwise() {
-    let sizes = [[1, 1], [1, 3], [2, 2], [4, 4], [7, 7], [5, 13], [8, 8], [14, 14], [1, 63], [13, 5], [3, 43], [17, 19]];
+    let sizes = [
+        [1, 1],
+        [1, 3],
+        [2, 2],
+        [4, 4],
+        [7, 7],
+        [5, 13],
+        [8, 8],
+        [14, 14],
+        [1, 63],
+        [13, 5],
+        [3, 43],
+        [17, 19],
+    ];
     for (i, image) in sizes.into_iter().enumerate() {
         for (channels, outputs) in [(1, 1), (3, 5), (8, 6), (33, 19), (64, 13), (130, 24), (4, 7)] {
             let g = geometry(image, [1, 1], [1, 1], [0, 0], [0, 0]);
@@ -178,7 +210,8 @@ fn general() {
     let mut seed = 0;
     for kernel in [[3, 3], [1, 1], [1, 5], [4, 2], [7, 7]] {
         for image in [[7, 7], [8, 8], [12, 35], [9, 70], [20, 20]] {
-            for (stride, dilation) in [([1, 1], [1, 1]), ([2, 2], [1, 1]), ([3, 1], [1, 2]), ([2, 3], [2, 1])] {
+            for (stride, dilation) in [([1, 1], [1, 1]), ([2, 2], [1, 1]), ([3, 1], [1, 2]), ([2, 3], [2, 1])]
+            {
                 let pad = [kernel[0] / 2 * dilation[0], kernel[1] / 2 * dilation[1]];
                 let after = [pad[0], pad[1] + seed as usize % 3];
                 let fits = (0..2).all(|i| image[i] + pad[i] + after[i] > (kernel[i] - 1) * dilation[i]);
@@ -186,7 +219,8 @@ fn general() {
                     continue;
                 }
                 let g = with_dilation(image, kernel, stride, pad, after, dilation);
-                let (channels, outputs, groups) = [(3, 16, 1), (4, 6, 2), (2, 4, 2), (6, 9, 3), (5, 2, 1)][seed as usize % 5];
+                let (channels, outputs, groups) =
+                    [(3, 16, 1), (4, 6, 2), (2, 4, 2), (6, 9, 3), (5, 2, 1)][seed as usize % 5];
                 check(ConvGeometry { channels, outputs, groups, batch: 1 + seed as usize % 2, ..g }, seed);
                 seed += 1;
             }
@@ -217,7 +251,17 @@ fn long_sums_do_not_overflow() {
 #[test]
 fn windows_far_beyond_the_image_are_refused() {
     let g = geometry([2, 2], [2, 2], [1, 1], [0, 0], [1 << 20, 1 << 20]);
-    assert!(int8_conv_scratch(&with_dilation([2, 2], [2, 2], [1, 1], [1 << 30, 1 << 30], [1, 1], [1 << 30, 1 << 30])).is_none());
+    assert!(
+        int8_conv_scratch(&with_dilation(
+            [2, 2],
+            [2, 2],
+            [1, 1],
+            [1 << 30, 1 << 30],
+            [1, 1],
+            [1 << 30, 1 << 30]
+        ))
+        .is_none()
+    );
     assert!(int8_conv_scratch(&ConvGeometry { places: [0, 1], ..g }).is_none());
 }
 
@@ -238,7 +282,11 @@ fn additions() {
                     (((a + b) / 0.05).round_ties_even() - 7.0) as i8
                 })
                 .collect();
-            for terms in [[Term::Of(&a), Term::Of(&b)], [Term::Overwritten, Term::Of(&b)], [Term::Of(&a), Term::Overwritten]] {
+            for terms in [
+                [Term::Of(&a), Term::Of(&b)],
+                [Term::Overwritten, Term::Of(&b)],
+                [Term::Of(&a), Term::Overwritten],
+            ] {
                 let mut y = match terms {
                     [Term::Overwritten, _] => a.clone(),
                     [_, Term::Overwritten] => b.clone(),

@@ -1,28 +1,10 @@
 //! Convolution of bytes.
 
 use ounce_kernels::Team;
-use ounce_kernels::ops::{ConvGeometry, Int8Conv, Int8Output, int8_clamp, int8_conv, int8_conv_scratch};
+use ounce_kernels::ops::{Int8Conv, Int8Output, int8_clamp, int8_conv, int8_conv_scratch};
 
+use super::conv::geometry;
 use crate::ops::{ConvShape, QuantizedConv2d};
-
-/// The geometry as the kernels take it. A stride along which there is one place, and a dilation of one tap, have no effect.
-fn geometry(shape: &ConvShape) -> ConvGeometry {
-    let effective = |counts: [usize; 2], steps: [usize; 2]| {
-        [0, 1].map(|axis| if counts[axis] == 1 { 1 } else { steps[axis] })
-    };
-    ConvGeometry {
-        batch: shape.batch,
-        channels: shape.channels,
-        image: shape.image,
-        outputs: shape.outputs,
-        places: shape.places,
-        kernel: shape.kernel,
-        groups: shape.groups,
-        stride: effective(shape.places, shape.window.stride),
-        before: shape.window.before,
-        dilation: effective(shape.kernel, shape.window.dilation),
-    }
-}
 
 /// Floats that take as many words as the result has elements.
 fn words(op: &QuantizedConv2d, shape: &ConvShape) -> usize {

@@ -32,7 +32,8 @@ impl Operator for QuantizedGlobalAvgPool {
         let (y, x) = (io.take_i8(0), io.i8(0));
         for (y, x) in y.iter_mut().zip(x.chunks_exact(len)) {
             // Sums of so many bytes fit into 32 bits.
-            let sum: i64 = x.chunks(1 << 16).map(|x| i64::from(x.iter().map(|x| i32::from(*x)).sum::<i32>())).sum();
+            let sum: i64 =
+                x.chunks(1 << 16).map(|x| i64::from(x.iter().map(|x| i32::from(*x)).sum::<i32>())).sum();
             *y = (sum as f64 / len as f64).round_ties_even() as i8;
         }
     }

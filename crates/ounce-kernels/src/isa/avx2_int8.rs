@@ -109,12 +109,16 @@ macro_rules! common {
         #[inline(always)]
         fn nearest(self, sums: __m256i, factor: f32) -> __m256i {
             // SAFETY: as in `splat`.
-            unsafe { _mm256_cvtps_epi32(within(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(factor)))) }
+            unsafe {
+                _mm256_cvtps_epi32(within(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(factor))))
+            }
         }
         #[inline(always)]
         fn truncated(self, sums: __m256i, factor: f32) -> __m256i {
             // SAFETY: as in `splat`.
-            unsafe { _mm256_cvttps_epi32(within(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(factor)))) }
+            unsafe {
+                _mm256_cvttps_epi32(within(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(factor))))
+            }
         }
         #[inline(always)]
         fn fixed(self, sums: __m256i, multiplier: i32, left: i32, right: i32) -> __m256i {

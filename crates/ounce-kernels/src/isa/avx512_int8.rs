@@ -54,12 +54,14 @@ unsafe impl Int8 for Avx512 {
         unsafe {
             if STRIDE == 1 {
                 let words = _mm512_setr_epi32(0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6);
-                let bytes = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6));
+                let bytes =
+                    _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6));
                 let x = _mm512_castsi256_si512(_mm256_loadu_si256(from.cast()));
                 _mm512_shuffle_epi8(_mm512_permutexvar_epi32(words, x), bytes)
             } else {
                 let words = _mm512_setr_epi32(0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9);
-                let bytes = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9));
+                let bytes =
+                    _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9));
                 let x = _mm512_loadu_si512(from.cast());
                 _mm512_shuffle_epi8(_mm512_permutexvar_epi32(words, x), bytes)
             }
@@ -117,7 +119,9 @@ unsafe impl Int8 for Avx512 {
     #[inline(always)]
     fn truncated(self, sums: __m512i, factor: f32) -> __m512i {
         // SAFETY: as in `splat`.
-        unsafe { _mm512_cvttps_epi32(within(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(factor)))) }
+        unsafe {
+            _mm512_cvttps_epi32(within(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(factor))))
+        }
     }
     #[inline(always)]
     fn fixed(self, sums: __m512i, multiplier: i32, left: i32, right: i32) -> __m512i {
@@ -153,7 +157,10 @@ unsafe impl Int8 for Avx512 {
     unsafe fn store_bytes(self, sums: __m512i, [low, high]: [i8; 2], to: *mut i8, count: usize) {
         // SAFETY: `count` bytes are writable, as the caller promises.
         unsafe {
-            let y = _mm_max_epi8(_mm_min_epi8(_mm512_cvtsepi32_epi8(sums), _mm_set1_epi8(high)), _mm_set1_epi8(low));
+            let y = _mm_max_epi8(
+                _mm_min_epi8(_mm512_cvtsepi32_epi8(sums), _mm_set1_epi8(high)),
+                _mm_set1_epi8(low),
+            );
             if count == 16 {
                 _mm_storeu_si128(to.cast(), y);
             } else {

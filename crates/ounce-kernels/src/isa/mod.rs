@@ -42,6 +42,7 @@ use crate::simd::gemm::Tile;
 use crate::simd::int8::columns::Columns;
 use crate::simd::int8::dense::Dense;
 use crate::simd::int8::depthwise::{Plane, Run};
+use crate::simd::planes::Rows;
 
 /// The kernels of one instruction set. Each may be called only on a CPU that has it.
 pub(crate) struct Table {
@@ -73,6 +74,9 @@ pub(crate) struct Table {
     dot_rows: unsafe fn(Element, &[u8], &[f32], &mut [f32]),
     gemm_tile: unsafe fn(Tile<'_>),
     attend: unsafe fn(Query<'_>),
+    correlate: unsafe fn(&[f32], &[usize], &[f32], f32, &mut [f32]),
+    correlate_taps: unsafe fn(&[f32], &[usize], &[f32], &mut [f32]),
+    inner_products: unsafe fn(&Rows<'_>) -> [[f32; 4]; 4],
     int8_columns: unsafe fn(&Columns<'_>, &mut [u8]),
     int8_plane: unsafe fn(&Plane<'_>, Run<'_>),
     int8_dense: unsafe fn(&Dense<'_>, &mut [i16]),
@@ -268,6 +272,12 @@ impl Kernels {
         gemm_tile(tile: Tile<'_>);
         /// Attention of one query.
         attend(query: Query<'_>);
+        /// Sums over the taps of a window at every place of a plane.
+        correlate(x: &[f32], offsets: &[usize], weights: &[f32], start: f32, out: &mut [f32]);
+        /// Sums over the places of a plane for every tap of a window.
+        correlate_taps(x: &[f32], offsets: &[usize], g: &[f32], sums: &mut [f32]);
+        /// Inner products of four rows with four rows.
+        inner_products(rows: &Rows<'_>) -> [[f32; 4]; 4];
         /// Rows of bytes times columns of an image of bytes.
         int8_columns(job: &Columns<'_>, panel: &mut [u8]);
         /// A plane of bytes, convolved.
@@ -365,7 +375,7 @@ macro_rules! table {
         use crate::matrix::ActivationScale;
         use crate::ops::{Activation, Int8Add, Norm};
         use crate::quantize::QuantizedRowMut;
-        use crate::simd::{Element, attend, gate, gemm, hadamard as walsh, int8, norm, quantize, rows};
+        use crate::simd::{Element, attend, gate, gemm, hadamard as walsh, int8, norm, planes, quantize, rows};
 
         kernel!($features $token; quantize_row = quantize::quantize_row, (x: &[f32], out: QuantizedRowMut<'_>));
         kernel!($features $token; quantize_token = quantize::quantize_token, (x: &[f32], scale: ActivationScale, out: &mut [i8]) -> (f32, i32));
@@ -384,6 +394,9 @@ macro_rules! table {
         kernel!($features $token; dot_rows = rows::dot_rows, (element: Element, rows: &[u8], x: &[f32], out: &mut [f32]));
         kernel!($features $token; gemm_tile = gemm::gemm_tile, (tile: gemm::Tile<'_>));
         kernel!($features $token; attend = attend::attend, (query: attend::Query<'_>));
+        kernel!($features $token; correlate = planes::correlate, (x: &[f32], offsets: &[usize], weights: &[f32], start: f32, out: &mut [f32]));
+        kernel!($features $token; correlate_taps = planes::correlate_taps, (x: &[f32], offsets: &[usize], g: &[f32], sums: &mut [f32]));
+        kernel!($features $token; inner_products = planes::inner_products, (rows: &planes::Rows<'_>) -> [[f32; 4]; 4]);
         kernel!($int8_features $int8_token; int8_columns = int8::columns::multiply, (job: &int8::columns::Columns<'_>, panel: &mut [u8]));
         kernel!($int8_features $int8_token; int8_plane = int8::depthwise::convolve, (plane: &int8::depthwise::Plane<'_>, out: int8::depthwise::Run<'_>));
         kernel!($int8_features $int8_token; int8_dense = int8::dense::multiply, (job: &int8::dense::Dense<'_>, out: &mut [i16]));
@@ -416,6 +429,9 @@ macro_rules! table {
             dot_rows,
             gemm_tile,
             attend,
+            correlate,
+            correlate_taps,
+            inner_products,
             int8_columns,
             int8_plane,
             int8_dense,

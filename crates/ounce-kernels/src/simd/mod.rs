@@ -10,6 +10,7 @@ pub(crate) mod gemm;
 pub(crate) mod hadamard;
 pub(crate) mod int8;
 pub(crate) mod norm;
+pub(crate) mod planes;
 pub(crate) mod quantize;
 pub(crate) mod rows;
 

@@ -1,7 +1,9 @@
 //! A convolution of bytes: pointwise on the image as it is, dense on a single place, depthwise plane by plane, all others on planes that are padded first.
 
-use super::{ConvGeometry, Scale, depthwise};
+use super::{Scale, depthwise};
 use crate::Team;
+use crate::ops::ConvGeometry;
+use crate::ops::phases::Phases;
 use crate::pool::{SharedMut, bytes_at_least};
 use crate::simd::int8::columns::{Columns, MAX_COLUMNS, Planes, Results, panel_len};
 use crate::simd::int8::copy_run;
@@ -45,28 +47,6 @@ impl Int8Output<'_> {
     }
 }
 
-/// The planes of one image, ready for any tap to be read along rows.
-#[derive(Clone, Copy)]
-struct Padded {
-    rows: usize,
-    pitch: usize,
-    len: usize,
-}
-
-impl Padded {
-    /// `None` where windows reach so far that memory for it would exceed what image and result take.
-    fn of(g: &ConvGeometry) -> Option<Self> {
-        if g.places_len() == 0 {
-            return None;
-        }
-        let [rows, pitch] = [0, 1].map(|axis| g.span(axis).div_ceil(g.stride[axis]));
-        let phases = g.stride[0].checked_mul(g.stride[1])?;
-        let len = rows.checked_mul(pitch)?.checked_mul(phases)?;
-        let room = g.places_len().saturating_mul(phases).saturating_add(g.image_len());
-        (len <= room.saturating_mul(16).saturating_add(4096)).then_some(Self { rows, pitch, len })
-    }
-}
-
 /// Floats of scratch memory for [`int8_conv`], or `None` if it does not take this geometry: where windows reach far beyond the image.
 pub fn int8_conv_scratch(g: &ConvGeometry) -> Option<usize> {
     if depthwise::fits(g) {
@@ -75,7 +55,7 @@ pub fn int8_conv_scratch(g: &ConvGeometry) -> Option<usize> {
     let bytes = if g.is_pointwise() {
         if g.places_len() == 1 { g.depth().next_multiple_of(64) } else { 0 }
     } else {
-        Padded::of(g)?.len.checked_mul(g.channels)?
+        Phases::of(g)?.len.checked_mul(g.channels)?
     };
     Some(g.outputs + bytes.div_ceil(4))
 }
@@ -149,16 +129,7 @@ fn image(
         return dense(team, conv, x, scale, starts, out, scratch);
     }
     let planes = if g.is_pointwise() {
-        Planes {
-            x,
-            len: places,
-            kernel: [1, 1],
-            stride: [1, 1],
-            dilation: [1, 1],
-            rows: 1,
-            pitch: places,
-            width: places,
-        }
+        Planes { x, phases: Phases::flat(places), kernel: [1, 1], width: places }
     } else {
         pad(team, conv, x, bytemuck::cast_slice_mut(scratch))
     };
@@ -193,7 +164,8 @@ fn image(
         let (group, block) = (task / (across * down), task % (across * down));
         let (first, row) = (block / down * together * MAX_COLUMNS, block % down * rows);
         let panel = bytes_at_least(&mut buffers.lines, panel_len(depth));
-        let own = Planes { x: &planes.x[group * cg * planes.len..][..cg * planes.len], ..planes };
+        let own =
+            Planes { x: &planes.x[group * cg * planes.phases.len..][..cg * planes.phases.len], ..planes };
         let job = Columns {
             planes: own,
             w: &conv.w[group * og * depth..][..og * depth],
@@ -215,48 +187,18 @@ fn image(
 fn pad<'a>(team: &mut Team<'_>, conv: &Int8Conv<'_>, x: &[i8], scratch: &'a mut [i8]) -> Planes<'a> {
     let g = &conv.geometry;
     #[allow(clippy::expect_used)]
-    let padded = Padded::of(g).expect("the caller asked whether the geometry is accepted");
-    let scratch = &mut scratch[..g.channels * padded.len];
-    let Padded { rows, pitch, len } = padded;
+    let phases = Phases::of(g).expect("the caller asked whether the geometry is accepted");
+    let scratch = &mut scratch[..g.channels * phases.len];
     let zero = conv.x_zero as i8;
-    let together = (TASK / len).clamp(1, g.channels.div_ceil(team.threads()));
-    team.for_each_chunk_mut(scratch, together * len, |chunk, out| {
-        for (i, out) in out.chunks_exact_mut(len).enumerate() {
+    let together = (TASK / phases.len).clamp(1, g.channels.div_ceil(team.threads()));
+    team.for_each_chunk_mut(scratch, together * phases.len, |chunk, out| {
+        for (i, out) in out.chunks_exact_mut(phases.len).enumerate() {
             let plane = &x[(chunk * together + i) * g.image_len()..][..g.image_len()];
             out.fill(zero);
-            for (row, from) in plane.chunks_exact(g.image[1].max(1)).enumerate() {
-                let down = row + g.before[0];
-                if down / g.stride[0] >= rows {
-                    break;
-                }
-                for right in 0..g.stride[1] {
-                    // The first column of the image that belongs to this phase.
-                    let skip = (right + g.stride[1] - g.before[1] % g.stride[1]) % g.stride[1];
-                    let at = (skip + g.before[1]) / g.stride[1];
-                    let Some(count) = pitch.checked_sub(at) else { continue };
-                    let phase = down % g.stride[0] * g.stride[1] + right;
-                    let to = &mut out[(phase * rows + down / g.stride[0]) * pitch + at..][..count];
-                    let Some(from) = from.get(skip..) else { continue };
-                    if g.stride[1] == 1 {
-                        let count = count.min(from.len());
-                        copy_run::<0>(&from[..count], &mut to[..count]);
-                    } else {
-                        to.iter_mut().zip(from.iter().step_by(g.stride[1])).for_each(|(to, x)| *to = *x);
-                    }
-                }
-            }
+            phases.fill(g, plane, out, copy_run::<0>, |x| x);
         }
     });
-    Planes {
-        x: scratch,
-        len,
-        kernel: g.kernel,
-        stride: g.stride,
-        dilation: g.dilation,
-        rows,
-        pitch,
-        width: g.places[1],
-    }
+    Planes { x: scratch, phases, kernel: g.kernel, width: g.places[1] }
 }
 
 /// A single place: rows of weights times one column.

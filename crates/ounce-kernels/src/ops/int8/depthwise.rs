@@ -1,7 +1,8 @@
 //! Depthwise convolution of bytes, one plane at a time.
 
-use super::{ConvGeometry, Int8Conv, Int8Output, Scale};
+use super::{Int8Conv, Int8Output, Scale};
 use crate::Team;
+use crate::ops::ConvGeometry;
 use crate::pool::{SharedMut, bytes_at_least};
 use crate::simd::int8::copy_run;
 use crate::simd::int8::depthwise::{MAX_QUADS, Plane, Run, SLACK, quads};

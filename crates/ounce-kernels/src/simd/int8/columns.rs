@@ -1,36 +1,20 @@
 //! Products of rows of weights with columns that are gathered from planes of an image.
 
 use super::{Int8, copy_run, scaled};
-use crate::ops::Scale;
+use crate::ops::{Phases, Scale};
 use crate::pool::SharedMut;
 
-/// Planes of an image, cut into phases so that what one tap of a window reads along a row is contiguous.
+/// Planes of an image that columns are gathered from.
 #[derive(Clone, Copy)]
 pub(crate) struct Planes<'a> {
     /// The planes, one behind the other.
     pub(crate) x: &'a [i8],
-    /// Elements of a plane.
-    pub(crate) len: usize,
+    /// How each is laid out.
+    pub(crate) phases: Phases,
     /// Height and width of the window.
     pub(crate) kernel: [usize; 2],
-    /// Strides: so many phases.
-    pub(crate) stride: [usize; 2],
-    pub(crate) dilation: [usize; 2],
-    /// Rows of a phase.
-    pub(crate) rows: usize,
-    /// Elements of a row of a phase.
-    pub(crate) pitch: usize,
     /// Places in a row of the result.
     pub(crate) width: usize,
-}
-
-impl Planes<'_> {
-    /// Where in a plane the window at the first place reads with a tap.
-    pub(crate) fn tap(&self, a: usize, b: usize) -> usize {
-        let [down, right] = [a * self.dilation[0], b * self.dilation[1]];
-        let phase = down % self.stride[0] * self.stride[1] + right % self.stride[1];
-        (phase * self.rows + down / self.stride[0]) * self.pitch + right / self.stride[1]
-    }
 }
 
 /// Where results go: row number `r`, column `c` to `r * stride + c`.
@@ -95,7 +79,7 @@ fn fill<S: Int8, const V: usize>(s: S, job: &Columns<'_>, first: usize, grouped:
     let planes = &job.planes;
     let count = V * S::LANES;
     let (i, j) = (first / planes.width, first % planes.width);
-    let place = i * planes.pitch + j;
+    let place = i * planes.phases.pitch + j;
     let straight = j + count <= planes.width || j + (job.columns.end - first) <= planes.width;
     let mut copies = [[0i8; MAX_COLUMNS]; 4];
     let (mut plane, mut a, mut b) = (0, 0, 0);
@@ -103,7 +87,7 @@ fn fill<S: Int8, const V: usize>(s: S, job: &Columns<'_>, first: usize, grouped:
     for start in (0..job.depth).step_by(4) {
         let mut from = copies.each_ref().map(|copy| copy.as_ptr());
         for (from, copy) in from.iter_mut().zip(&mut copies).take(job.depth - start) {
-            let base = plane + planes.tap(a, b);
+            let base = plane + planes.phases.tap(a, b);
             if straight && base + place + count <= planes.x.len() {
                 *from = planes.x[base + place..].as_ptr();
             } else {
@@ -114,7 +98,7 @@ fn fill<S: Int8, const V: usize>(s: S, job: &Columns<'_>, first: usize, grouped:
             if b == planes.kernel[1] {
                 (a, b) = (a + 1, 0);
                 if a == planes.kernel[0] {
-                    (plane, a) = (plane + planes.len, 0);
+                    (plane, a) = (plane + planes.phases.len, 0);
                 }
             }
         }
@@ -138,7 +122,7 @@ fn gather(planes: &Planes<'_>, base: usize, columns: std::ops::Range<usize>, out
     let mut at = 0;
     while at < columns.len() {
         let run = (planes.width - j).min(columns.len() - at);
-        let from = base + i * planes.pitch + j;
+        let from = base + i * planes.phases.pitch + j;
         copy_run::<0>(&planes.x[from..from + run], &mut out[at..at + run]);
         at += run;
         (i, j) = (i + 1, 0);

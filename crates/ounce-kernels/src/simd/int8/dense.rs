@@ -66,7 +66,8 @@ fn products<S: Int8, const R: usize>(s: S, job: &Dense<'_>, row: usize) -> [i32;
     if whole < job.depth {
         for r in 0..R {
             let mut rest = [0i8; 64];
-            rest[..job.depth - whole].copy_from_slice(&job.w[(row + r) * job.depth + whole..][..job.depth - whole]);
+            rest[..job.depth - whole]
+                .copy_from_slice(&job.w[(row + r) * job.depth + whole..][..job.depth - whole]);
             // SAFETY: a vector has at most 64 bytes, and the column was filled up to a multiple of 64.
             unsafe {
                 let x = s.bytes(job.x.as_ptr().add(whole));

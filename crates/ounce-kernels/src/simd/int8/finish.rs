@@ -26,7 +26,8 @@ pub(crate) fn clamp<S: Int8>(s: S, words: &[i16], bounds: [i8; 2], y: &mut [i8],
         let (mut from, mut to) = ([0i16; 16], [0i8; 16]);
         from[..count].copy_from_slice(rest);
         // SAFETY: both arrays have 16 elements.
-        let bits = unsafe { s.clamp_words(from.as_ptr(), bounds, to.as_mut_ptr()) } & ((1 << count) - 1) as u16;
+        let bits =
+            unsafe { s.clamp_words(from.as_ptr(), bounds, to.as_mut_ptr()) } & ((1 << count) - 1) as u16;
         y[whole..].copy_from_slice(&to[..count]);
         mask[whole / 8..].copy_from_slice(&bits.to_le_bytes()[..count.div_ceil(8)]);
     }
