@@ -34,6 +34,7 @@
 
 mod autodiff;
 mod builder;
+mod cut;
 mod error;
 pub mod execute;
 mod graph;
@@ -51,6 +52,7 @@ pub mod train;
 mod types;
 
 pub use autodiff::{Differentiated, Gradient, differentiate};
+pub use cut::{Cut, cut};
 pub use error::{GraphError, OpError};
 pub use execute::{Evaluation, Executor, evaluate};
 pub use graph::{Graph, Node, Source, Value, ValueId};

@@ -42,3 +42,16 @@ void ounce_transpose(int32_t rows, int32_t columns, size_t bytes, const void *x,
         }
     }
 }
+
+void ounce_select_channels(int32_t pixels, int32_t channels, size_t bytes, const ounce_selection *selection, const void *x, void *y)
+{
+    const uint8_t *from = x;
+    uint8_t *to = y;
+    for (int32_t p = 0; p < pixels; p++) {
+        for (int32_t k = 0; k < selection->count; k++) {
+            (void)memmove(to, &from[(size_t)ounce_selected(selection, k) * bytes], bytes);
+            to = &to[bytes];
+        }
+        from = &from[(size_t)channels * bytes];
+    }
+}

@@ -341,6 +341,12 @@ static inline int32_t ounce_dot(int32_t count, const int8_t *x, int32_t x_zero, 
     return sum;
 }
 
+/* Number `k` of the channels that are selected. */
+static inline int32_t ounce_selected(const ounce_selection *selection, int32_t k)
+{
+    return (selection->index != NULL) ? (int32_t)selection->index[k] : k;
+}
+
 /* Sums of one channel at `count` places, `stride` elements apart: as ounce_store, one after the other. */
 void ounce_store_places(const ounce_requantize *r, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
                         uint8_t *unclamped, size_t at, size_t stride);

@@ -239,6 +239,9 @@ typedef struct {
     const uint16_t *index;
 } ounce_selection;
 
+/* y[p][k] = x[p][i_k], elements of `bytes`: what a backward pass needs of an image. Indices ascend. `y` may be `x`. */
+void ounce_select_channels(int32_t pixels, int32_t channels, size_t bytes, const ounce_selection *selection, const void *x, void *y);
+
 /* gb[c] = sum over p ascending of g[p][c]. */
 void ounce_bias_gradient(int32_t pixels, int32_t channels, const float *g, float *gb);
 
@@ -288,11 +291,15 @@ float ounce_uniform(uint32_t seed, uint32_t step, uint32_t element);
 void ounce_scaling(int32_t channels, const float *scale, float factor, float *qas);
 
 /* Updates rows `first` to `first + rows - 1` of w [outputs][taps][in_channels] by gw [rows][taps][selection.count]. qas[o] = 1 / s_w[o]^2 for
- * quantization-aware scaling. `residual` is NULL or [outputs][taps][selection.count]; elements are numbered likewise. A depthwise
- * convolution has taps = kernel_height * kernel_width, in_channels = 1, selection {1, NULL}, and rows = selected channels
- * if these are the first ones; for an index list call it once for each channel. */
+ * quantization-aware scaling. `residual` is NULL or [outputs][taps][selection.count]; elements are numbered likewise. For the first channels of a depthwise
+ * convolution, taps = kernel_height * kernel_width, in_channels = 1, selection {1, NULL}. */
 void ounce_update_weights(const ounce_update *update, int32_t taps, int32_t in_channels, const ounce_selection *selection,
                           int32_t first, int32_t rows, const float *gw, const float *qas, int8_t *w, int8_t *residual);
+
+/* Updates channels number `first` to `first + rows - 1` of the selection, of a depthwise w [channels][taps], by gw [rows][taps]; qas[k] and `residual` [selection.count][taps] are
+ * those of channel number k of the selection. */
+void ounce_update_channels(const ounce_update *update, int32_t taps, const ounce_selection *selection, int32_t first, int32_t rows,
+                           const float *gw, const float *qas, int8_t *w, int8_t *residual);
 
 /* Updates int32 biases: d = (gb[c] * qas[c]) * rate, qas[c] = 1 / (s_w[c] * s_x)^2; b is kept within int32. OUNCE_UPDATE_TRUNCATE: b - towards_zero(d);
  * OUNCE_UPDATE_NEAREST: b - round_half_to_even(d); OUNCE_UPDATE_STOCHASTIC: b - floor(d + u); OUNCE_UPDATE_ERROR_FEEDBACK: t =

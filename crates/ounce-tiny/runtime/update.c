@@ -116,12 +116,30 @@ void ounce_update_weights(const ounce_update *update, int32_t taps, int32_t in_c
         for (int32_t tap = 0; tap < taps; tap++) {
             int8_t *to = &w[(o * taps + tap) * in_channels];
             for (int32_t k = 0; k < selection->count; k++) {
-                const int32_t i = (selection->index != NULL) ? (int32_t)selection->index[k] : k;
+                const int32_t i = ounce_selected(selection, k);
                 to[i] = ounce_updated(update, to[i], ounce_step(update, *gw, qas[o]), &uniforms, left);
                 gw = &gw[1];
                 if (left != NULL) {
                     left = &left[1];
                 }
+            }
+        }
+    }
+}
+
+void ounce_update_channels(const ounce_update *update, int32_t taps, const ounce_selection *selection, int32_t first, int32_t rows,
+                           const float *gw, const float *qas, int8_t *w, int8_t *residual)
+{
+    const uint32_t element = (uint32_t)first * (uint32_t)taps;
+    ounce_uniforms uniforms = ounce_uniforms_from(update, element);
+    int8_t *left = (residual != NULL) ? &residual[element] : NULL;
+    for (int32_t k = first; k < (first + rows); k++) {
+        int8_t *to = &w[ounce_selected(selection, k) * taps];
+        for (int32_t tap = 0; tap < taps; tap++) {
+            to[tap] = ounce_updated(update, to[tap], ounce_step(update, *gw, qas[k]), &uniforms, left);
+            gw = &gw[1];
+            if (left != NULL) {
+                left = &left[1];
             }
         }
     }

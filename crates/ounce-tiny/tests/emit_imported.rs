@@ -6,16 +6,17 @@ mod support;
 
 use ounce_formats::mcunet::{Parameters, TrainingGraph, scales};
 use ounce_formats::pickle::Checkpoint;
-use ounce_graph::ops::{Rounding, Window};
+use ounce_graph::ops::Window;
 use ounce_graph::{DType, Graph, Tensor, TensorType, ValueId};
 use ounce_import::mcunet::{Imported, Published, import_device};
 use ounce_import::quantize::{Arithmetic, Options, quantize};
 use ounce_import::{Limits, tflite};
 use ounce_kernels::ThreadPool;
 use ounce_tiny::emit::{Budget, EmitOptions, Entry, emit};
+use ounce_tiny::scheme::published;
 use ounce_tiny::simulate::Target;
+use ounce_tiny::step::{StepOptions, training_step};
 use support::emitted::{data, executed, executor, run_here, run_simulated};
-use support::learning::{SCHEME_49, training_step};
 use support::{Random, simulation_is_possible};
 
 /// A value of noise.
@@ -165,7 +166,7 @@ fn networks_quantized_after_training() {
 }
 
 /// TinyEngine's training graph with its parameters.
-fn published(save_masks: bool) -> Option<Imported> {
+fn original(save_masks: bool) -> Option<Imported> {
     let read = |name: &str| Some(std::fs::read(data(&format!("tiny/{name}"))?).unwrap());
     let graph = TrainingGraph::parse(&read("49kb-int8-graph.json")?).unwrap();
     let parameters =
@@ -178,11 +179,12 @@ fn published(save_masks: bool) -> Option<Imported> {
 /// The bars are what the original takes, counted as TinyEngine counts: SRAM with trained parameters, constants in flash, instructions on a Cortex-M7.
 #[test]
 fn the_original_graph_takes_less_than_the_original() {
-    let (Some(imported), Some(with_masks)) = (published(false), published(true)) else { return };
+    let (Some(imported), Some(with_masks)) = (original(false), original(true)) else { return };
     let mut inference = imported.graph;
     inference.clear_outputs();
     inference.output("logits", imported.classifier.output).unwrap();
-    let step = training_step(&with_masks, &SCHEME_49, Rounding::Truncate, Rounding::TruncateStep);
+    let scheme = published("mcunet-5fps").find(|scheme| scheme.budget == 49).unwrap().scheme();
+    let step = training_step(&with_masks.into(), &scheme, &StepOptions::ORIGINAL).unwrap();
     let entries = [Entry { name: "invoke", graph: &inference }, Entry { name: "train_step", graph: &step }];
     let program = emit(&entries, &EmitOptions::default()).unwrap();
     let (invoke, train) = (program.function("invoke").unwrap(), program.function("train_step").unwrap());

@@ -31,7 +31,9 @@ impl Operator for QuantizedGlobalAvgPool {
         let len = io.shape(0)[2] * io.shape(0)[3];
         let (y, x) = (io.take_i8(0), io.i8(0));
         for (y, x) in y.iter_mut().zip(x.chunks_exact(len)) {
-            let sum: i64 = x.iter().map(|x| i64::from(*x)).sum();
+            // Sums of so many bytes fit into 32 bits.
+            let sum: i64 =
+                x.chunks(1 << 16).map(|x| i64::from(x.iter().map(|x| i32::from(*x)).sum::<i32>())).sum();
             *y = (sum as f64 / len as f64).round_ties_even() as i8;
         }
     }

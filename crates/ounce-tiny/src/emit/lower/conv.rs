@@ -1,7 +1,7 @@
 //! Convolutions of bytes.
 
 use ounce_graph::Node;
-use ounce_graph::ops::{ConvShape, QuantizedConv2d, Requantize, Window};
+use ounce_graph::ops::{ConvShape, QuantizedConv2d, QuantizedDense, Requantize, Window};
 
 use super::{EmitError, Lowering};
 use crate::runtime::scratch;
@@ -138,6 +138,19 @@ impl Lowering<'_, '_> {
             call = call.share(from, y);
         }
         self.push(call);
+        Ok(())
+    }
+
+    pub(super) fn quantized_dense(&mut self, node: &Node, op: &QuantizedDense) -> Result<(), EmitError> {
+        let (x, w) = (node.inputs[0], node.inputs[1]);
+        let [1, channels, ..] = self.graph.shape(x)[..] else {
+            return Err(self.refuse("devices take one image at a time: make the batch 1"));
+        };
+        let (from, weight, bias) = (self.image(x)?, self.parameter(w)?, self.parameter(node.inputs[2])?);
+        let scale = self.floats("scale", &op.scale);
+        let y = self.output(node.outputs[0]);
+        let call = self.call("ounce_dense_s8_f32").int(channels).int(op.scale.len()).read(from);
+        self.push(call.text(op.x_zero.to_string()).text(weight).text(bias).text(scale).write(y));
         Ok(())
     }
 }

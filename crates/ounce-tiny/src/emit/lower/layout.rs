@@ -1,6 +1,6 @@
 //! Operators that move elements: views, transposed images, padding, cutting, joining.
 
-use ounce_graph::ops::{Concat, Crop, Op, Pad, Window};
+use ounce_graph::ops::{Concat, Crop, Op, Pad, SelectChannels, Window};
 use ounce_graph::{Node, ValueId};
 
 use super::conv::window_extents;
@@ -105,6 +105,35 @@ impl Lowering<'_, '_> {
         );
         self.push(call);
         Ok(())
+    }
+
+    /// Chosen channels of an image.
+    pub(super) fn select_channels(&mut self, node: &Node, op: &SelectChannels) -> Result<(), EmitError> {
+        let ty = self.graph.ty(node.inputs[0]).clone();
+        let &[1, channels, height, width] = &ty.shape[..] else {
+            return Err(self.refuse("channels can be chosen of images, one at a time"));
+        };
+        if op.axis != 1 {
+            return Err(self.refuse("channels can be chosen, not rows or columns"));
+        }
+        let selection = self.selection(&op.channels)?;
+        let x = self.image(node.inputs[0])?;
+        let y = self.output(node.outputs[0]);
+        let call = self.call("ounce_select_channels").int(height * width).int(channels);
+        let call = call.count(ty.dtype.bytes(1)).text(format!("&{selection}"));
+        self.push(call.read(x).write(y).share(x, y));
+        Ok(())
+    }
+
+    /// A list of channels as a struct.
+    pub(super) fn selection(&mut self, channels: &[usize]) -> Result<String, EmitError> {
+        if channels.iter().any(|channel| u16::try_from(*channel).is_err()) {
+            return Err(self.refuse("channels beyond number 65535 cannot be chosen"));
+        }
+        let count = channels.len();
+        let text = crate::emit::program::list(channels);
+        let index = self.shared.tables.constant(self.shared.prefix, "index", "uint16_t", 2 * count, &text);
+        Ok(self.structure("ounce_selection", "selection", &format!("{count}, {index}")))
     }
 
     /// Joins arrays.

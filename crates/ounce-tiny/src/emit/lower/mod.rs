@@ -159,6 +159,7 @@ impl<'a> Lowering<'a, '_> {
     fn lower_node(&mut self, node: &'a Node) -> Result<(), EmitError> {
         match &node.op {
             Op::QuantizedConv2d(op) => self.quantized_conv(node, op),
+            Op::QuantizedDense(op) => self.quantized_dense(node, op),
             Op::QuantizedAdd(op) => self.quantized_add(node, op),
             Op::QuantizedGlobalAvgPool(_) => self.global_pool(node),
             Op::QuantizedPool2d(op) => self.quantized_pool(node, op),
@@ -178,6 +179,7 @@ impl<'a> Lowering<'a, '_> {
             Op::Reduce(op) => self.bias_gradient(node, op),
             Op::ConvTranspose2d(op) => self.input_gradient(node, op),
             Op::QuantizedSgd(op) => self.sgd(node, op),
+            Op::SelectChannels(op) => self.select_channels(node, op),
             _ => {
                 Err(self
                     .refuse("the run-time has no such operator; quantize the network, or leave the node out"))

@@ -54,7 +54,13 @@ impl Lowering<'_, '_> {
         let outputs = block[0];
         let factors: Vec<f32> =
             (0..outputs).map(|c| op.factor[if op.factor.len() == 1 { 0 } else { c }]).collect();
-        let scaling = self.scaling(parameter, &factors);
+        // The channels of a depthwise kernel are its outputs.
+        let of_outputs = op.channels.as_ref().is_some_and(|chosen| chosen.axis == 0);
+        let scaling = if of_outputs {
+            Scaling::Table(self.floats("qas", &factors))
+        } else {
+            self.scaling(parameter, &factors)
+        };
         let name = self.parameter(parameter)?;
         let residual = match op.rounding {
             Rounding::ErrorFeedback => self.residual(node.inputs[3])?,
@@ -83,18 +89,26 @@ impl Lowering<'_, '_> {
             let rows = self.weight_rows(node, &mut call, &gw)?;
             let row_bytes = 4 * rows.taps * rows.channels[1];
             let at_once = (ROWS_BYTES / row_bytes.max(1)).clamp(1, rows.rows.max(1));
-            let selection =
-                self.structure("ounce_selection", "selection", &format!("{}, NULL", rows.channels[1]));
+            let selection = match &op.channels {
+                Some(chosen) => self.selection(&chosen.channels)?,
+                None => {
+                    self.structure("ounce_selection", "selection", &format!("{}, NULL", rows.channels[1]))
+                }
+            };
             call.statement().scratch = bytes + at_once * row_bytes;
+            let taps = rows.taps;
+            let update = if of_outputs {
+                format!("ounce_update_channels(&update, {taps}, &{selection}")
+            } else {
+                format!("ounce_update_weights(&update, {taps}, {}, &{selection}", rows.channels[0])
+            };
             text += &format!(
                 "        for (int32_t first = 0; first < {total}; first += {at_once}) {{\n            \
                  const int32_t rows = ({total} - first < {at_once}) ? ({total} - first) : {at_once};\n            \
                  {gradient}\n            \
-                 ounce_update_weights(&update, {taps}, {channels}, &{selection}, first, rows, {gw}, {qas}, {name}, {residual});\n        }}\n    }}",
+                 {update}, first, rows, {gw}, {qas}, {name}, {residual});\n        }}\n    }}",
                 total = rows.rows,
                 gradient = rows.call,
-                taps = rows.taps,
-                channels = rows.channels[0],
             );
         } else {
             let g = self.computed(node.inputs[1])?;
@@ -111,14 +125,15 @@ impl Lowering<'_, '_> {
 
     /// Quantization-aware scaling is `(requantization scale * k)^-2` with one k for all channels, since that scale is in flash anyway; any other factors are a table.
     fn scaling(&mut self, parameter: ValueId, factors: &[f32]) -> Scaling {
-        let conv = self.readers[parameter.index()].iter().find_map(|at| match &self.graph.nodes()[*at].op {
-            Op::QuantizedConv2d(op) => Some(op),
-            _ => None,
-        });
-        let scales = conv.and_then(|op| match &op.requantize {
-            Requantize::Float(scales) | Requantize::FloatTruncated(scales) => Some(scales.clone()),
-            Requantize::Fixed(_) => None,
-        });
+        let scales =
+            self.readers[parameter.index()].iter().find_map(|at| match &self.graph.nodes()[*at].op {
+                Op::QuantizedConv2d(op) => match &op.requantize {
+                    Requantize::Float(scales) | Requantize::FloatTruncated(scales) => Some(scales.clone()),
+                    Requantize::Fixed(_) => None,
+                },
+                Op::QuantizedDense(op) => Some(op.scale.clone()),
+                _ => None,
+            });
         if let Some(scales) = scales.filter(|scales| scales.len() >= factors.len() && !factors.is_empty()) {
             let factor = (1.0 / f64::from(factors[0]).sqrt() / f64::from(scales[0])) as f32;
             let near = factors.iter().zip(&scales).all(|(wanted, scale)| {
