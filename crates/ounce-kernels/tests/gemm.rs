@@ -13,14 +13,18 @@ fn every_table_gives_the_product() {
         for (m, depth, n) in [(1, 1, 1), (3, 5, 17), (12, 64, 16), (13, 7, 33), (100, 31, 5), (25, 0, 3)] {
             let mut random = Random(1);
             let (a, b) = (random.floats(m * (depth + 2)), random.floats(depth * n));
+            let turned: Vec<f32> = (0..depth * (m + 1))
+                .map(|i| if i % (m + 1) < m { a[i % (m + 1) * (depth + 2) + i / (m + 1)] } else { f32::NAN })
+                .collect();
             let start = random.floats(m * (n + 3));
             let mut first: Option<Vec<f32>> = None;
             for threads in 1..=3 {
-                for accumulate in [false, true] {
+                for (accumulate, transposed) in [(false, false), (true, false), (false, true), (true, true)] {
                     let mut out = start.clone();
                     let product = Gemm {
-                        rows: &a,
-                        row_stride: depth + 2,
+                        rows: if transposed { &turned } else { &a },
+                        row_stride: if transposed { m + 1 } else { depth + 2 },
+                        transposed,
                         m,
                         depth,
                         n,

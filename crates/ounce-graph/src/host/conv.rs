@@ -1,7 +1,10 @@
-//! Convolution, its transpose and its gradient by the kernel, as products of matrices or, depthwise, tap by tap.
+//! Convolution, its transpose and its gradient by the kernel, as products of matrices or, depthwise, plane by plane.
 
 use ounce_kernels::Team;
-use ounce_kernels::ops::{Gemm, PANEL, gemm};
+use ounce_kernels::ops::{
+    ConvGeometry, Gemm, PANEL, depthwise, depthwise_fits, depthwise_transposed, depthwise_weight_gradient,
+    gemm, inner_products,
+};
 
 use crate::ops::ConvShape;
 use crate::tensor::{Element, Slice};
@@ -9,9 +12,31 @@ use crate::tensor::{Element, Slice};
 /// Longest sums of one product of matrices: a panel of 16 columns stays in the second-level cache.
 const DEPTH: usize = 2048;
 
-/// Fills every channel of a convolution's result with its bias, or with zero.
-pub(crate) fn fill_bias(shape: &ConvShape, bias: Option<&[f32]>, y: &mut [f32]) {
-    fill_channels(shape.batch, shape.outputs, bias, y);
+/// Sums of at least so many products are worth a kernel that adds up its vectors at the end.
+const LONG: usize = 128;
+
+/// The geometry as the kernels take it. A stride along which there is one place, and a dilation of one tap, have no effect.
+pub(crate) fn geometry(shape: &ConvShape) -> ConvGeometry {
+    let effective = |counts: [usize; 2], steps: [usize; 2]| {
+        [0, 1].map(|axis| if counts[axis] == 1 { 1 } else { steps[axis] })
+    };
+    ConvGeometry {
+        batch: shape.batch,
+        channels: shape.channels,
+        image: shape.image,
+        outputs: shape.outputs,
+        places: shape.places,
+        kernel: shape.kernel,
+        groups: shape.groups,
+        stride: effective(shape.places, shape.window.stride),
+        before: shape.window.before,
+        dilation: effective(shape.kernel, shape.window.dilation),
+    }
+}
+
+/// Whether the kernels take this shape: all but depthwise convolutions whose windows reach far beyond the image, or are very large.
+pub(crate) fn fits(shape: &ConvShape) -> bool {
+    !shape.is_depthwise() || depthwise_fits(&geometry(shape))
 }
 
 /// Fills every channel of an image with its bias, or with zero.
@@ -73,7 +98,6 @@ pub(crate) fn gather<T: Element>(
     len: usize,
     taps: usize,
     depth: std::ops::Range<usize>,
-    zero: f32,
     panel: &mut [f32],
     offsets: impl Fn(usize) -> [usize; PANEL],
 ) {
@@ -89,21 +113,49 @@ pub(crate) fn gather<T: Element>(
             let plane = &planes[channel * len..][..len];
             let out = &mut panel[(row - depth.start) * PANEL..][..PANEL];
             if contiguous && let Some(from) = plane.get(offsets[0]..offsets[0].wrapping_add(PANEL)) {
-                out.iter_mut().zip(from).for_each(|(out, x)| *out = x.real() - zero);
+                out.iter_mut().zip(from).for_each(|(out, x)| *out = x.real());
             } else {
                 for (out, offset) in out.iter_mut().zip(offsets) {
-                    *out = plane.get(offset).map_or(0.0, |x| x.real() - zero);
+                    *out = plane.get(offset).map_or(0.0, |x| x.real());
                 }
             }
         }
     }
 }
 
-/// `y += x * w`.
-pub(crate) fn forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f32], y: &mut [f32]) {
-    if shape.is_depthwise() {
-        return depthwise_forward(team, shape, x, w, y);
+/// Columns of planes as they are: `panel[l] = planes[start + l][first..first + width]`.
+fn copy_columns(
+    planes: &[f32],
+    len: usize,
+    depth: std::ops::Range<usize>,
+    first: usize,
+    width: usize,
+    panel: &mut [f32],
+) {
+    for (plane, panel) in
+        planes[depth.start * len..].chunks(len).take(depth.len()).zip(panel.chunks_exact_mut(PANEL))
+    {
+        let from = &plane[first..first + width];
+        match (from.first_chunk::<PANEL>(), panel.first_chunk_mut()) {
+            (Some(from), Some(panel)) => *panel = *from,
+            _ => panel[..width].copy_from_slice(from),
+        }
     }
+}
+
+/// `y = x * w + bias`.
+pub(crate) fn forward(
+    team: &mut Team<'_>,
+    shape: &ConvShape,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
+    if shape.is_depthwise() {
+        return depthwise(team, &geometry(shape), x, w, bias, y);
+    }
+    fill_channels(shape.batch, shape.outputs, bias, y);
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
     let (cg, og) = (shape.group_channels(), shape.group_outputs());
     let depth = cg * taps;
@@ -116,6 +168,7 @@ pub(crate) fn forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f3
             let product = Gemm {
                 rows: &w[start..],
                 row_stride: depth,
+                transposed: false,
                 m: og,
                 depth: part.len(),
                 n: places,
@@ -124,60 +177,66 @@ pub(crate) fn forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f3
                 accumulate: true,
             };
             gemm(team, product, |first, width, panel| {
-                gather(planes, image, taps, part.clone(), 0.0, panel, |tap| reads(shape, first, width, tap));
+                if shape.is_pointwise() {
+                    return copy_columns(planes, image, part.clone(), first, width, panel);
+                }
+                gather(planes, image, taps, part.clone(), panel, |tap| reads(shape, first, width, tap));
             });
         }
     }
 }
 
-/// As [`forward`] of bytes with zero point `zero`, one panel product per part of the depth, none accumulated: `sums [parts, og, places]`.
-/// `part` is at most 512, so that every sum of products of bytes is exact in a float.
-pub(crate) fn forward_exact(
-    team: &mut Team<'_>,
-    shape: &ConvShape,
-    planes: &[i8],
-    zero: f32,
-    w: &[f32],
-    sums: &mut [f32],
-    part: usize,
-) {
-    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
-    let (cg, og) = (shape.group_channels(), shape.group_outputs());
-    let depth = cg * taps;
-    for (start, sums) in (0..depth).step_by(part).zip(sums.chunks_exact_mut((og * places).max(1))) {
-        let range = start..depth.min(start + part);
-        let product = Gemm {
-            rows: &w[start..],
-            row_stride: depth,
-            m: og,
-            depth: range.len(),
-            n: places,
-            out: sums,
-            out_stride: places,
-            accumulate: false,
-        };
-        gemm(team, product, |first, width, panel| {
-            gather(planes, image, taps, range.clone(), zero, panel, |tap| reads(shape, first, width, tap));
-        });
-    }
-}
-
-/// The gradient by the image: `out += transpose(w) * g`.
+/// The gradient by the image, plus a bias for each of its channels: `out = transpose(w) * g + bias`.
 pub(crate) fn transposed(
     team: &mut Team<'_>,
     shape: &ConvShape,
     g: &[f32],
     w: Slice<'_>,
+    bias: Option<&[f32]>,
     scratch: &mut [f32],
     out: &mut [f32],
 ) {
     if shape.is_depthwise() {
         let w = as_floats(w, scratch);
-        return depthwise_transposed(team, shape, g, w, out);
+        return depthwise_transposed(team, &geometry(shape), g, w, bias, out);
     }
+    fill_channels(shape.batch, shape.channels, bias, out);
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
     let (cg, og) = (shape.group_channels(), shape.group_outputs());
     let depth = og * taps;
+    let pointwise = shape.is_pointwise();
+    // Rows of channels: of a pointwise kernel as it lies, transposed.
+    let rows = if pointwise { as_floats(w, scratch) } else { turned(shape, w, scratch) };
+    for (block, out) in out.chunks_exact_mut((cg * image).max(1)).enumerate() {
+        let group = block % shape.groups;
+        let planes = &g[block * og * places..][..og * places];
+        let rows = &rows[group * cg * depth..][..cg * depth];
+        for start in (0..depth).step_by(DEPTH) {
+            let part = start..depth.min(start + DEPTH);
+            let product = Gemm {
+                rows: if pointwise { &rows[start * cg..] } else { &rows[start..] },
+                row_stride: if pointwise { cg } else { depth },
+                transposed: pointwise,
+                m: cg,
+                depth: part.len(),
+                n: image,
+                out,
+                out_stride: image,
+                accumulate: true,
+            };
+            gemm(team, product, |first, width, panel| {
+                if pointwise {
+                    return copy_columns(planes, places, part.clone(), first, width, panel);
+                }
+                gather(planes, places, taps, part.clone(), panel, |tap| readers(shape, first, width, tap));
+            });
+        }
+    }
+}
+
+/// A kernel as floats with the channels of the image before those of the result.
+fn turned<'a>(shape: &ConvShape, w: Slice<'_>, scratch: &'a mut [f32]) -> &'a [f32] {
+    let (cg, og, taps) = (shape.group_channels(), shape.group_outputs(), shape.kernel_len());
     let wt = &mut scratch[..shape.outputs * cg * taps];
     crate::tensor::with_elements!(w, w => {
         for (o, w) in w.chunks_exact((cg * taps).max(1)).enumerate() {
@@ -187,29 +246,7 @@ pub(crate) fn transposed(
             }
         }
     });
-    for (block, out) in out.chunks_exact_mut((cg * image).max(1)).enumerate() {
-        let group = block % shape.groups;
-        let planes = &g[block * og * places..][..og * places];
-        let wt = &wt[group * cg * depth..][..cg * depth];
-        for start in (0..depth).step_by(DEPTH) {
-            let part = start..depth.min(start + DEPTH);
-            let product = Gemm {
-                rows: &wt[start..],
-                row_stride: depth,
-                m: cg,
-                depth: part.len(),
-                n: image,
-                out,
-                out_stride: image,
-                accumulate: true,
-            };
-            gemm(team, product, |first, width, panel| {
-                gather(planes, places, taps, part.clone(), 0.0, panel, |tap| {
-                    readers(shape, first, width, tap)
-                });
-            });
-        }
-    }
+    wt
 }
 
 /// Writes what one tap reads at the places `part` to every [`PANEL`]-th element of `out`.
@@ -257,7 +294,20 @@ pub(crate) fn weight_gradient<T: Element>(
     out: &mut [f32],
 ) {
     if shape.is_depthwise() {
-        return depthwise_weight_gradient(team, shape, x, zero, g, out);
+        return depthwise_weight_gradient(team, &geometry(shape), x, |x| x.real() - zero, g, out);
+    }
+    if let Some(x) = T::as_floats(x)
+        && shape.is_pointwise()
+        && shape.groups == 1
+        && shape.batch * shape.places_len() >= LONG
+    {
+        return inner_products(
+            team,
+            [shape.batch, shape.outputs, shape.channels, shape.places_len()],
+            g,
+            x,
+            out,
+        );
     }
     out.fill(0.0);
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
@@ -271,6 +321,7 @@ pub(crate) fn weight_gradient<T: Element>(
             let product = Gemm {
                 rows: &g[start..],
                 row_stride: places,
+                transposed: false,
                 m: og,
                 depth: part.len(),
                 n: cg * taps,
@@ -299,85 +350,8 @@ fn span(shape: &ConvShape, tap: usize) -> (usize, usize, usize) {
     if begin >= end { (0, 0, 0) } else { (begin, end, begin * stride + offset - before) }
 }
 
-/// Calls `visit(tap, places, image)` for every run of places in a row that one tap reads: the offset and length of the run of places, and
-/// the offset of its first element in the image.
-fn for_each_run(shape: &ConvShape, mut visit: impl FnMut(usize, usize, usize, usize)) {
-    for i in 0..shape.places[0] {
-        for a in 0..shape.kernel[0] {
-            let Some(row) = shape.window.place(0, i, a, shape.image[0]) else { continue };
-            for b in 0..shape.kernel[1] {
-                let (begin, end, from) = span(shape, b);
-                if begin < end {
-                    let tap = a * shape.kernel[1] + b;
-                    visit(tap, i * shape.places[1] + begin, end - begin, row * shape.image[1] + from);
-                }
-            }
-        }
-    }
-}
-
 /// Elements `0..len` of a row, `stride` apart, starting at `from`.
 #[inline(always)]
 fn strided<T>(plane: &[T], from: usize, stride: usize, len: usize) -> impl Iterator<Item = &T> {
     plane[from..].iter().step_by(stride).take(len)
-}
-
-/// `y += x * w`, channel by channel.
-pub(crate) fn depthwise_forward(team: &mut Team<'_>, shape: &ConvShape, x: &[f32], w: &[f32], y: &mut [f32]) {
-    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
-    let stride = shape.window.stride[1];
-    super::rows(team, y, places, |plane, y| {
-        let w = &w[plane % shape.channels * taps..][..taps];
-        let x = &x[plane * image..][..image];
-        for_each_run(shape, |tap, place, len, from| {
-            let (w, y) = (w[tap], &mut y[place..place + len]);
-            if stride == 1 {
-                y.iter_mut().zip(&x[from..from + len]).for_each(|(y, x)| *y += w * x);
-            } else {
-                y.iter_mut().zip(strided(x, from, stride, len)).for_each(|(y, x)| *y += w * x);
-            }
-        });
-    });
-}
-
-fn depthwise_transposed(team: &mut Team<'_>, shape: &ConvShape, g: &[f32], w: &[f32], out: &mut [f32]) {
-    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
-    let stride = shape.window.stride[1];
-    super::rows(team, out, image, |plane, out| {
-        let w = &w[plane % shape.channels * taps..][..taps];
-        let g = &g[plane * places..][..places];
-        for_each_run(shape, |tap, place, len, from| {
-            let (w, g) = (w[tap], &g[place..place + len]);
-            if stride == 1 {
-                out[from..from + len].iter_mut().zip(g).for_each(|(out, g)| *out += w * g);
-            } else {
-                out[from..].iter_mut().step_by(stride).zip(g).for_each(|(out, g)| *out += w * g);
-            }
-        });
-    });
-}
-
-fn depthwise_weight_gradient<T: Element>(
-    team: &mut Team<'_>,
-    shape: &ConvShape,
-    x: &[T],
-    zero: f32,
-    g: &[f32],
-    out: &mut [f32],
-) {
-    let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
-    let stride = shape.window.stride[1];
-    team.for_each_chunk_mut(out, taps, |channel, out| {
-        out.fill(0.0);
-        for n in 0..shape.batch {
-            let plane = n * shape.channels + channel;
-            let x = &x[plane * image..][..image];
-            let g = &g[plane * places..][..places];
-            for_each_run(shape, |tap, place, len, from| {
-                let g = &g[place..place + len];
-                let x = strided(x, from, stride, len);
-                out[tap] += x.zip(g).map(|(x, g)| (x.real() - zero) * g).sum::<f32>();
-            });
-        }
-    });
 }

@@ -8,33 +8,24 @@ use crate::ops::MatMul;
 /// Longest sums of one product: a panel of 16 columns stays in the second-level cache.
 const DEPTH: usize = 2048;
 
-/// `out [m, n] = a b`, with the transpositions of `op`. A transposed `a` is turned over into `scratch`.
+/// `out [m, n] = a b`, with the transpositions of `op`.
 pub(crate) fn matmul(
     team: &mut Team<'_>,
     op: &MatMul,
     [m, k, n]: [usize; 3],
     a: &[f32],
     b: &[f32],
-    scratch: &mut [f32],
     out: &mut [f32],
 ) {
-    let rows = if op.transpose_a {
-        let turned = &mut scratch[..m * k];
-        for (row, turned) in turned.chunks_exact_mut(k.max(1)).enumerate() {
-            turned.iter_mut().enumerate().for_each(|(l, out)| *out = a[l * m + row]);
-        }
-        &*turned
-    } else {
-        a
-    };
     if k == 0 {
         return out.fill(0.0);
     }
     for start in (0..k).step_by(DEPTH) {
         let depth = DEPTH.min(k - start);
         let product = Gemm {
-            rows: &rows[start..],
-            row_stride: k,
+            rows: if op.transpose_a { &a[start * m..] } else { &a[start..] },
+            row_stride: if op.transpose_a { m } else { k },
+            transposed: op.transpose_a,
             m,
             depth,
             n,

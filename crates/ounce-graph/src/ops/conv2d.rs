@@ -114,6 +114,15 @@ impl ConvShape {
         self.groups == self.channels && self.outputs == self.channels
     }
 
+    /// Whether an element of the result is made of the image's at the same place alone.
+    pub fn is_pointwise(&self) -> bool {
+        let window = &self.window;
+        self.kernel == [1, 1]
+            && window.stride == [1, 1]
+            && window.before == [0, 0]
+            && self.places == self.image
+    }
+
     /// Multiplications.
     pub fn macs(&self) -> usize {
         self.batch * self.outputs * self.places_len() * self.group_channels() * self.kernel_len()
@@ -184,7 +193,7 @@ impl Operator for Conv2d {
         let shape = self.checked(io.input_types());
         let y = io.take_f32(0);
         let x = io.f32(0);
-        conv::fill_bias(&shape, (io.inputs() == 3).then(|| io.f32(2)), y);
+        conv::fill_channels(shape.batch, shape.outputs, (io.inputs() == 3).then(|| io.f32(2)), y);
         crate::tensor::with_elements!(io.input(1), w => {
             shape.for_each_product(|xi, wi, yi| y[yi] += x[xi] * crate::tensor::Element::real(w[wi]));
         });
@@ -195,10 +204,13 @@ impl Operator for Conv2d {
 
     fn execute(&self, team: &mut Team<'_>, scratch: &mut [f32], io: &mut Io<'_, '_>) {
         let shape = self.checked(io.input_types());
+        if !conv::fits(&shape) {
+            return self.reference(io);
+        }
         let y = io.take_f32(0);
-        conv::fill_bias(&shape, (io.inputs() == 3).then(|| io.f32(2)), y);
         let w = conv::as_floats(io.input(1), scratch);
-        conv::forward(team, &shape, io.f32(0), w, y);
+        let bias = (io.inputs() == 3).then(|| io.f32(2));
+        conv::forward(team, &shape, io.f32(0), w, bias, y);
         if let Some(clip) = self.activation {
             crate::host::map(team, y, |y| clip.apply(y));
         }

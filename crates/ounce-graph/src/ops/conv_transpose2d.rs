@@ -118,10 +118,12 @@ impl Operator for ConvTranspose2d {
 
     fn execute(&self, team: &mut Team<'_>, scratch: &mut [f32], io: &mut Io<'_, '_>) {
         let shape = self.checked(io.input_types());
+        if !conv::fits(&shape) {
+            return self.reference(io);
+        }
         let out = io.take_f32(0);
         let bias = (io.inputs() == 3).then(|| io.f32(2));
-        conv::fill_channels(shape.batch, shape.channels, bias, out);
-        conv::transposed(team, &shape, io.f32(0), io.input(1), scratch, out);
+        conv::transposed(team, &shape, io.f32(0), io.input(1), bias, scratch, out);
     }
 
     fn scratch(&self, inputs: &[TensorType], _outputs: &[TensorType]) -> usize {

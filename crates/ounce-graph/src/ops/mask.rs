@@ -14,6 +14,19 @@ use crate::types::{DType, TensorType};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ApplyMask;
 
+/// For every byte of a mask, the bits of eight floats that are kept.
+static KEPT: [[u32; 8]; 256] = {
+    let mut kept = [[0; 8]; 256];
+    let mut at = 0;
+    while at < 8 * 256 {
+        if at / 8 >> (at % 8) & 1 == 1 {
+            kept[at / 8][at % 8] = u32::MAX;
+        }
+        at += 1;
+    }
+    kept
+};
+
 impl Operator for ApplyMask {
     fn name(&self) -> &'static str {
         "apply_mask"
@@ -46,9 +59,8 @@ impl Operator for ApplyMask {
             }
             // Pieces begin at whole bytes.
             for (y, mask) in y.chunks_mut(8).zip(&mask[first / 8..]) {
-                for (i, y) in y.iter_mut().enumerate() {
-                    *y = if mask >> i & 1 == 1 { *y } else { 0.0 };
-                }
+                let kept = &KEPT[usize::from(*mask)];
+                y.iter_mut().zip(kept).for_each(|(y, kept)| *y = f32::from_bits(y.to_bits() & kept));
             }
         });
     }

@@ -99,21 +99,14 @@ impl Operator for MatMul {
         });
     }
 
-    fn execute(&self, team: &mut Team<'_>, scratch: &mut [f32], io: &mut Io<'_, '_>) {
+    fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
         let shape = self.checked(io.input_types());
         let (out, a, b) = (io.take_f32(0), io.f32(0), io.f32(1));
         let (m, k, n) = (shape.m, shape.k, shape.n);
         shape.for_each_batch(io.input_types(), |i, a_at, b_at| {
             let (a, b) = (&a[a_at..a_at + m * k], &b[b_at..b_at + k * n]);
-            matmul::matmul(team, self, [m, k, n], a, b, scratch, &mut out[i * m * n..][..m * n]);
+            matmul::matmul(team, self, [m, k, n], a, b, &mut out[i * m * n..][..m * n]);
         });
-    }
-
-    fn scratch(&self, inputs: &[TensorType], _outputs: &[TensorType]) -> usize {
-        match self.extents(inputs) {
-            Ok(shape) if self.transpose_a => shape.m * shape.k,
-            _ => 0,
-        }
     }
 
     fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {

@@ -1,11 +1,11 @@
 //! Addition of bytes.
 
 use ounce_kernels::Team;
+use ounce_kernels::ops::{Int8Add, Term, int8_add};
 
 use super::BinaryKind;
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
-use crate::host;
 use crate::io::Io;
 use crate::operator::{Operator, expect_dtype, expect_inputs, expect_shape};
 use crate::types::{DType, TensorType};
@@ -72,14 +72,17 @@ impl Operator for QuantizedAdd {
     }
 
     fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
-        if io.overwritten().is_some() {
-            return self.reference(io);
-        }
-        let (y, a, b) = (io.take_i8(0), io.i8(0), io.i8(1));
-        host::pieces(team, y, |first, y| {
-            let pairs = a[first..].iter().zip(&b[first..]);
-            y.iter_mut().zip(pairs).for_each(|(y, (a, b))| *y = self.sum(*a, *b));
-        });
+        let y = io.take_i8(0);
+        let overwritten = io.overwritten();
+        let terms =
+            [0, 1].map(|i| if overwritten == Some(i) { Term::Overwritten } else { Term::Of(io.i8(i)) });
+        let add = Int8Add {
+            scales: self.scales,
+            zeros: self.zeros.map(|zero| zero as f32),
+            y_scale: self.y_scale,
+            y_zero: self.y_zero as f32,
+        };
+        int8_add(team, add, terms, y);
     }
 
     fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {

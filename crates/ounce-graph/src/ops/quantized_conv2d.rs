@@ -56,45 +56,6 @@ impl QuantizedConv2d {
     }
 }
 
-/// A convolution's last step for one output channel.
-pub(crate) struct Finisher<'a> {
-    op: &'a QuantizedConv2d,
-    channel: usize,
-    /// The factor, where it is a float that rounds to nearest.
-    factor: Option<f32>,
-}
-
-/// Adding and taking away 1.5 * 2^23 rounds a float below 2^22 to an integer, ties to even.
-const ROUND: f32 = 12_582_912.0;
-
-impl Finisher<'_> {
-    /// The bytes for a row of sums.
-    pub(crate) fn row(&self, sums: impl Iterator<Item = i32>, y: &mut [i8]) {
-        let Some(factor) = self.factor else {
-            y.iter_mut().zip(sums).for_each(|(y, sum)| *y = self.op.finish(sum, self.channel).0);
-            return;
-        };
-        let (low, high) = (f32::from(self.op.low), f32::from(self.op.high));
-        let zero = self.op.y_zero as f32;
-        for (y, sum) in y.iter_mut().zip(sums) {
-            // What lies beyond 2^16 is clamped either way.
-            let scaled = (sum as f32 * factor).clamp(-65536.0, 65536.0);
-            *y = ((scaled + ROUND) - ROUND + zero).clamp(low, high) as i32 as i8;
-        }
-    }
-}
-
-impl QuantizedConv2d {
-    /// The last step for one output channel.
-    pub(crate) fn finisher(&self, channel: usize) -> Finisher<'_> {
-        let factor = match &self.requantize {
-            Requantize::Float(factors) => Some(factors[if factors.len() == 1 { 0 } else { channel }]),
-            _ => None,
-        };
-        Finisher { op: self, channel, factor }
-    }
-}
-
 impl Operator for QuantizedConv2d {
     fn name(&self) -> &'static str {
         "quantized_conv2d"
@@ -154,13 +115,16 @@ impl Operator for QuantizedConv2d {
 
     fn execute(&self, team: &mut Team<'_>, scratch: &mut [f32], io: &mut Io<'_, '_>) {
         let shape = self.checked(io.input_types());
+        if quantized::scratch(self, &shape).is_none() {
+            return self.reference(io);
+        }
         let y = io.take_i8(0);
         let mask = if self.save_mask { Some(io.take_bits(1)) } else { None };
         quantized::conv(team, self, &shape, [io.i8(0), io.i8(1)], io.i32(2), scratch, y, mask);
     }
 
     fn scratch(&self, inputs: &[TensorType], _outputs: &[TensorType]) -> usize {
-        self.extents(inputs).map_or(0, |shape| quantized::scratch(&shape))
+        self.extents(inputs).ok().and_then(|shape| quantized::scratch(self, &shape)).unwrap_or(0)
     }
 
     fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {

@@ -1,5 +1,6 @@
 //! Updates of quantized parameters in place, with quantization-aware scaling.
 
+use super::SelectChannels;
 use crate::error::OpError;
 use crate::io::Io;
 use crate::operator::{Operator, expect_dtype, expect_dtypes, expect_inputs, expect_shape};
@@ -28,17 +29,19 @@ pub enum Rounding {
 
 /// `w - rate factor[c] g` for a parameter in i8 or i32 with output channels `c` along axis 0, in its own element type.
 ///
-/// Inputs: `w`; the gradient `g` in f32, of the shape of `w` or of a leading block of it, outside which `w` stays; the learning rate, a single float. Then, for
+/// Inputs: `w`; the gradient `g` in f32, of the shape of `w`, of a leading block of it, or of chosen channels of it, outside which `w` stays; the learning rate, a single float. Then, for
 /// [`Rounding::Stochastic`], the number of the step in i32; for [`Rounding::ErrorFeedback`], the residual, an f32 of the shape of `g`. Output 0 is the new
 /// parameter; with error feedback, output 1 is the new residual.
 ///
 /// Quantization-aware scaling (Lin et al. 2022) is a matter of factors: `scale^-2` of the weight's scale for weights, `(weight scale * input scale)^-2` for biases.
 #[derive(Clone, PartialEq, Debug)]
 pub struct QuantizedSgd {
-    /// One for all, or one for each output channel.
+    /// One for all, or one for each output channel of the gradient.
     pub factor: Vec<f32>,
     /// How integers are made.
     pub rounding: Rounding,
+    /// Which channels of `w` the gradient is of; `None` for `w` itself or a leading block of it.
+    pub channels: Option<SelectChannels>,
 }
 
 /// A number in 0..1 that follows from the three (SplitMix64's finaliser).
@@ -88,41 +91,85 @@ impl Stored for i32 {
     }
 }
 
-impl QuantizedSgd {
-    /// The new value of element `index` of the gradient's block, and what rounding took away.
-    fn stepped<T: Stored>(&self, w: T, step: f32, number: i32, index: usize) -> (T, f32) {
-        let exact = f64::from(w.get()) - f64::from(step);
-        let rounded = round(exact);
-        let new = match self.rounding {
-            Rounding::Truncate => T::wrapped(w.get() as f32 - step),
-            Rounding::TruncateStep => T::saturated(f64::from(w.get()) - f64::from(step.trunc())),
-            Rounding::Nearest | Rounding::ErrorFeedback => T::saturated(rounded),
-            Rounding::Stochastic { seed } => {
-                let up = exact - exact.floor() > f64::from(uniform(seed, number, index));
-                T::saturated(exact.floor() + f64::from(u8::from(up)))
-            }
-        };
-        (new, (rounded - exact) as f32)
-    }
+/// The new value of element `index` of the gradient's block, and what rounding took away.
+#[inline(always)]
+fn stepped<T: Stored>(rounding: Rounding, w: T, step: f32, number: i32, index: usize) -> (T, f32) {
+    let exact = f64::from(w.get()) - f64::from(step);
+    let rounded = round(exact);
+    let new = match rounding {
+        Rounding::Truncate => T::wrapped(w.get() as f32 - step),
+        Rounding::TruncateStep => T::saturated(f64::from(w.get()) - f64::from(step.trunc())),
+        Rounding::Nearest | Rounding::ErrorFeedback => T::saturated(rounded),
+        Rounding::Stochastic { seed } => {
+            let floor = rounded - f64::from(u8::from(rounded > exact));
+            let up = exact - floor > f64::from(uniform(seed, number, index));
+            T::saturated(floor + f64::from(u8::from(up)))
+        }
+    };
+    (new, (rounded - exact) as f32)
+}
 
+/// What is the same for elements of a gradient that lie side by side.
+struct Run {
+    factor: f32,
+    rate: f32,
+    number: i32,
+    /// The number of the first element.
+    first: usize,
+}
+
+impl Run {
+    #[inline(always)]
+    fn update<T: Stored>(&self, rounding: Rounding, w: &mut [T], g: &[f32], residual: Option<&mut [f32]>) {
+        let pairs = w.iter_mut().zip(g).enumerate();
+        match residual {
+            Some(residual) => pairs.zip(residual).for_each(|((i, (w, g)), residual)| {
+                let step = g * self.factor * self.rate + *residual;
+                (*w, *residual) = stepped(rounding, *w, step, self.number, self.first + i);
+            }),
+            None => pairs.for_each(|(i, (w, g))| {
+                *w = stepped(rounding, *w, g * self.factor * self.rate, self.number, self.first + i).0;
+            }),
+        }
+    }
+}
+
+impl QuantizedSgd {
     fn update<T: Stored>(&self, io: &Io<'_, '_>, w: &mut [T], mut residual: Option<&mut [f32]>) {
         let (g, rate, shape) = (io.f32(1), io.f32(2)[0], io.shape(1));
-        let number = if let Rounding::Stochastic { .. } = self.rounding { io.i32(3)[0] } else { 0 };
-        let channel = g.len().checked_div(shape[0]).unwrap_or(0).max(1);
-        let mut step = |i: usize, at: usize| {
-            let factor = if self.factor.len() == 1 { self.factor[0] } else { self.factor[i / channel] };
-            let kept = residual.as_ref().map_or(0.0, |residual| residual[i]);
-            let (new, error) = self.stepped(w[at], g[i] * factor * rate + kept, number, i);
-            w[at] = new;
-            if let Some(residual) = &mut residual {
-                residual[i] = error;
-            }
-        };
-        if shape == io.shape(0) {
-            (0..g.len()).for_each(|i| step(i, i));
-        } else {
-            walk(shape, [&strides(io.shape(0))], |i, [at]| step(i, at));
+        if g.is_empty() {
+            return;
         }
+        let number = if let Rounding::Stochastic { .. } = self.rounding { io.i32(3)[0] } else { 0 };
+        // What lies side by side in the parameter too: an axis, and those after it where the block has all of them.
+        let own = io.shape(0);
+        let whole = (1..shape.len()).rev().take_while(|axis| shape[*axis] == own[*axis]).count();
+        let chosen = self.channels.as_ref();
+        let outer = (shape.len() - whole).saturating_sub(1).max(chosen.map_or(1, |chosen| chosen.axis + 1));
+        let len: usize = shape[outer..].iter().product();
+        let channel = g.len() / shape[0];
+        let strides = strides(own);
+        walk(&shape[..outer], [&strides[..outer]], |i, [at]| {
+            let first = i * len;
+            // Where a chosen channel lies, from where a leading one would.
+            let apart = chosen.map_or(0, |SelectChannels { axis, channels }| {
+                let nth = i / shape[axis + 1..outer].iter().product::<usize>() % channels.len();
+                (channels[nth] - nth) * strides[*axis]
+            });
+            let at = at + apart;
+            let factor = self.factor[if self.factor.len() == 1 { 0 } else { first / channel }];
+            let run = Run { factor, rate, number, first };
+            let (w, g) = (&mut w[at..at + len], &g[first..first + len]);
+            let residual = residual.as_deref_mut().map(|residual| &mut residual[first..first + len]);
+            // One loop for every way of rounding.
+            match self.rounding {
+                Rounding::Truncate => run.update(Rounding::Truncate, w, g, residual),
+                Rounding::TruncateStep => run.update(Rounding::TruncateStep, w, g, residual),
+                Rounding::Nearest => run.update(Rounding::Nearest, w, g, residual),
+                Rounding::Stochastic { seed } => run.update(Rounding::Stochastic { seed }, w, g, residual),
+                Rounding::ErrorFeedback => run.update(Rounding::ErrorFeedback, w, g, residual),
+            }
+        });
     }
 }
 
@@ -139,7 +186,9 @@ impl Operator for QuantizedSgd {
         expect_dtype(inputs, 2, DType::F32)?;
         expect_shape(inputs, 2, &[])?;
         let (w, g) = (&inputs[0].shape, &inputs[1].shape);
-        if w.is_empty() || w.len() != g.len() || w.iter().zip(g).any(|(w, g)| g > w) {
+        if let Some(channels) = &self.channels {
+            expect_shape(inputs, 1, &channels.selected(w)?)?;
+        } else if w.is_empty() || w.len() != g.len() || w.iter().zip(g).any(|(w, g)| g > w) {
             return Err(OpError::shape(1, format!("{w:?} or a leading block of it"), &inputs[1]));
         }
         if self.factor.len() != 1 && self.factor.len() < g[0] {

@@ -1,5 +1,7 @@
 //! From 32-bit sums to bytes.
 
+use ounce_kernels::ops::Scale;
+
 use crate::error::OpError;
 
 /// How a sum of products becomes a quantized number: multiplied with `input scale * weight scale / output scale`, rounded.
@@ -123,6 +125,18 @@ impl Requantize {
             return Ok(());
         }
         Err(OpError::attribute("requantize", "factors must be finite and not negative, shifts in -31..=30"))
+    }
+
+    /// The factor of channel `channel`, as kernels take it.
+    pub(crate) fn scale(&self, channel: usize) -> Scale {
+        let at = if self.len() == 1 { 0 } else { channel };
+        match self {
+            Self::Float(factors) => Scale::Nearest(factors[at]),
+            Self::FloatTruncated(factors) => Scale::Truncated(factors[at]),
+            Self::Fixed(factors) => {
+                Scale::Fixed { multiplier: factors[at].multiplier, shift: factors[at].shift }
+            }
+        }
     }
 
     /// The rounded product of a sum of channel `channel`, without zero point and bounds. Products beyond 32 bits saturate.

@@ -579,5 +579,6 @@ super::table! {
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: true,
     w8a8_tile: super::avx2_w8a8::w8a8_tile, w8a8_words: Some(super::avx2_w8a8::WORDS),
     hadamard: ["avx2,fma,f16c"] Avx2(()),
+    int8: ["avx2,fma,f16c"] Avx2(()),
     amplitudes: amplitudes_f32::KERNELS, amplitudes_f64::KERNELS,
 }

@@ -239,5 +239,6 @@ super::table! {
     supported: supported, token: Avx512(()), packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
     hadamard: ["avx2,fma,f16c"] Avx2(()),
+    int8: ["avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"] Avx512(()),
     amplitudes: amplitudes_f32::KERNELS, amplitudes_f64::KERNELS,
 }

@@ -10,7 +10,7 @@ use crate::quantize::{QuantizedView, TokenView};
 
 /// The token for AVX-VNNI.
 #[derive(Clone, Copy)]
-struct AvxVnni(Avx2);
+pub(super) struct AvxVnni(Avx2);
 
 // SAFETY: a value is made only inside functions that have the features, which are reached through a table whose `supported` has
 // checked them.
@@ -101,5 +101,6 @@ super::table! {
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
     hadamard: ["avx2,fma,f16c"] Avx2(()),
+    int8: ["avxvnni,avx2,fma,f16c"] AvxVnni(Avx2(())),
     amplitudes: super::avx2::amplitudes_f32::KERNELS, super::avx2::amplitudes_f64::KERNELS,
 }

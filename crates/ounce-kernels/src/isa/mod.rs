@@ -5,6 +5,7 @@
 
 mod lanes;
 mod portable;
+mod portable_int8;
 mod tile;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -15,9 +16,13 @@ mod dot_w8a8;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_int8;
+#[cfg(target_arch = "x86_64")]
 mod avx2_w8a8;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_int8;
 #[cfg(target_arch = "x86_64")]
 mod avx_vnni;
 #[cfg(target_arch = "aarch64")]
@@ -29,11 +34,15 @@ pub(crate) use tile::{Bytes, PackedTile, TILE_ROWS, W8A8Tile};
 
 use crate::amplitudes::{Steps, TermSteps, Tile as AmplitudeTile};
 use crate::matrix::ActivationScale;
-use crate::ops::{Activation, Norm};
+use crate::ops::{Activation, Int8Add, Norm};
 use crate::quantize::{QuantizedRowMut, QuantizedView, TokenView};
 use crate::simd::Element;
 use crate::simd::attend::Query;
 use crate::simd::gemm::Tile;
+use crate::simd::int8::columns::Columns;
+use crate::simd::int8::dense::Dense;
+use crate::simd::int8::depthwise::{Plane, Run};
+use crate::simd::planes::Rows;
 
 /// The kernels of one instruction set. Each may be called only on a CPU that has it.
 pub(crate) struct Table {
@@ -65,6 +74,15 @@ pub(crate) struct Table {
     dot_rows: unsafe fn(Element, &[u8], &[f32], &mut [f32]),
     gemm_tile: unsafe fn(Tile<'_>),
     attend: unsafe fn(Query<'_>),
+    correlate: unsafe fn(&[f32], &[usize], &[f32], f32, &mut [f32]),
+    correlate_taps: unsafe fn(&[f32], &[usize], &[f32], &mut [f32]),
+    inner_products: unsafe fn(&Rows<'_>) -> [[f32; 4]; 4],
+    int8_columns: unsafe fn(&Columns<'_>, &mut [u8]),
+    int8_plane: unsafe fn(&Plane<'_>, Run<'_>),
+    int8_dense: unsafe fn(&Dense<'_>, &mut [i16]),
+    int8_row_sums: unsafe fn(&[i8], &mut [i32]),
+    int8_clamp: unsafe fn(&[i16], [i8; 2], &mut [i8], &mut [u8]),
+    int8_add: unsafe fn(&Int8Add, [Option<&[i8]>; 2], &mut [i8]),
     amplitudes_f32: Amplitudes<f32>,
     amplitudes_f64: Amplitudes<f64>,
 }
@@ -254,6 +272,24 @@ impl Kernels {
         gemm_tile(tile: Tile<'_>);
         /// Attention of one query.
         attend(query: Query<'_>);
+        /// Sums over the taps of a window at every place of a plane.
+        correlate(x: &[f32], offsets: &[usize], weights: &[f32], start: f32, out: &mut [f32]);
+        /// Sums over the places of a plane for every tap of a window.
+        correlate_taps(x: &[f32], offsets: &[usize], g: &[f32], sums: &mut [f32]);
+        /// Inner products of four rows with four rows.
+        inner_products(rows: &Rows<'_>) -> [[f32; 4]; 4];
+        /// Rows of bytes times columns of an image of bytes.
+        int8_columns(job: &Columns<'_>, panel: &mut [u8]);
+        /// A plane of bytes, convolved.
+        int8_plane(plane: &Plane<'_>, out: Run<'_>);
+        /// Rows of bytes times a column of bytes.
+        int8_dense(job: &Dense<'_>, out: &mut [i16]);
+        /// The sums of rows of bytes of equal length.
+        int8_row_sums(rows: &[i8], out: &mut [i32]);
+        /// Words as bytes within bounds, and a bit for each that was within.
+        int8_clamp(words: &[i16], bounds: [i8; 2], y: &mut [i8], mask: &mut [u8]);
+        /// Adds bytes; `None` is a term that `y` holds.
+        int8_add(add: &Int8Add, terms: [Option<&[i8]>; 2], y: &mut [i8]);
     }
 }
 
@@ -332,13 +368,14 @@ macro_rules! table {
         name: $name:literal, features: $features:tt, supported: $supported:expr, token: $token:expr,
         packed_tokens: $packed_tokens:expr, packed_tile: $packed_tile:path, bit_planes: $bit_planes:expr,
         w8a8_tile: $w8a8_tile:path, w8a8_words: $w8a8_words:expr, hadamard: $hadamard_features:tt $hadamard_token:expr,
+        int8: $int8_features:tt $int8_token:expr,
         amplitudes: $amplitudes_f32:path, $amplitudes_f64:path $(,)?
     ) => {
         use crate::isa::{Table, kernel};
         use crate::matrix::ActivationScale;
-        use crate::ops::{Activation, Norm};
+        use crate::ops::{Activation, Int8Add, Norm};
         use crate::quantize::QuantizedRowMut;
-        use crate::simd::{Element, attend, gate, gemm, hadamard as walsh, norm, quantize, rows};
+        use crate::simd::{Element, attend, gate, gemm, hadamard as walsh, int8, norm, planes, quantize, rows};
 
         kernel!($features $token; quantize_row = quantize::quantize_row, (x: &[f32], out: QuantizedRowMut<'_>));
         kernel!($features $token; quantize_token = quantize::quantize_token, (x: &[f32], scale: ActivationScale, out: &mut [i8]) -> (f32, i32));
@@ -357,6 +394,15 @@ macro_rules! table {
         kernel!($features $token; dot_rows = rows::dot_rows, (element: Element, rows: &[u8], x: &[f32], out: &mut [f32]));
         kernel!($features $token; gemm_tile = gemm::gemm_tile, (tile: gemm::Tile<'_>));
         kernel!($features $token; attend = attend::attend, (query: attend::Query<'_>));
+        kernel!($features $token; correlate = planes::correlate, (x: &[f32], offsets: &[usize], weights: &[f32], start: f32, out: &mut [f32]));
+        kernel!($features $token; correlate_taps = planes::correlate_taps, (x: &[f32], offsets: &[usize], g: &[f32], sums: &mut [f32]));
+        kernel!($features $token; inner_products = planes::inner_products, (rows: &planes::Rows<'_>) -> [[f32; 4]; 4]);
+        kernel!($int8_features $int8_token; int8_columns = int8::columns::multiply, (job: &int8::columns::Columns<'_>, panel: &mut [u8]));
+        kernel!($int8_features $int8_token; int8_plane = int8::depthwise::convolve, (plane: &int8::depthwise::Plane<'_>, out: int8::depthwise::Run<'_>));
+        kernel!($int8_features $int8_token; int8_dense = int8::dense::multiply, (job: &int8::dense::Dense<'_>, out: &mut [i16]));
+        kernel!($int8_features $int8_token; int8_row_sums = int8::finish::row_sums, (rows: &[i8], out: &mut [i32]));
+        kernel!($int8_features $int8_token; int8_clamp = int8::finish::clamp, (words: &[i16], bounds: [i8; 2], y: &mut [i8], mask: &mut [u8]));
+        kernel!($features $token; int8_add = int8::add::add, (add: &Int8Add, terms: [Option<&[i8]>; 2], y: &mut [i8]));
 
         pub(super) static TABLE: Table = Table {
             name: $name,
@@ -383,6 +429,15 @@ macro_rules! table {
             dot_rows,
             gemm_tile,
             attend,
+            correlate,
+            correlate_taps,
+            inner_products,
+            int8_columns,
+            int8_plane,
+            int8_dense,
+            int8_row_sums,
+            int8_clamp,
+            int8_add,
             amplitudes_f32: $amplitudes_f32,
             amplitudes_f64: $amplitudes_f64,
         };

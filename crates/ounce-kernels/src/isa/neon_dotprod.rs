@@ -27,5 +27,6 @@ super::table! {
     packed_tokens: TOKENS, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
     hadamard: ["neon,dotprod"] Neon::<true>(()),
+    int8: ["neon,dotprod"] super::portable::Portable,
     amplitudes: super::portable::amplitudes_f32::KERNELS, super::portable::amplitudes_f64::KERNELS,
 }

@@ -215,5 +215,6 @@ super::table! {
     packed_tokens: 4, packed_tile: packed_tile, bit_planes: false,
     w8a8_tile: w8a8_tile, w8a8_words: None,
     hadamard: [] Portable,
+    int8: [] Portable,
     amplitudes: amplitudes_f32::KERNELS, amplitudes_f64::KERNELS,
 }

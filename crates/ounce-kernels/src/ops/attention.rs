@@ -352,6 +352,7 @@ fn multiply(
                 panel_stride: columns,
                 x: &x[row * x_stride..],
                 x_stride,
+                x_step: 1,
                 depth,
                 out: &mut out[row * out_stride + column..],
                 out_stride,

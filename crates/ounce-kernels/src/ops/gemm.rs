@@ -13,10 +13,12 @@ pub const PANEL: usize = WIDTH;
 /// The left factor, the extents and the result of a product `out = rows * columns`, or `out += rows * columns`.
 #[derive(Debug)]
 pub struct Gemm<'a> {
-    /// `[m, depth]`, row `i` beginning at `i * row_stride`.
+    /// `[m, depth]`, row `i` beginning at `i * row_stride`; transposed, `[depth, m]`.
     pub rows: &'a [f32],
-    /// The distance of two rows, at least `depth`.
+    /// The distance of two rows, at least `depth`; transposed, of two elements of a row, at least `m`.
     pub row_stride: usize,
+    /// Whether `rows` is transposed.
+    pub transposed: bool,
     /// The number of rows.
     pub m: usize,
     /// The length of the sums.
@@ -39,11 +41,13 @@ pub struct Gemm<'a> {
 /// # Panics
 /// If `rows` or `out` is too short for the extents.
 pub fn gemm(team: &mut Team<'_>, gemm: Gemm<'_>, fill: impl Fn(usize, usize, &mut [f32]) + Sync) {
-    let Gemm { rows, row_stride, m, depth, n, out, out_stride, accumulate } = gemm;
+    let Gemm { rows, row_stride, transposed, m, depth, n, out, out_stride, accumulate } = gemm;
     if m == 0 || n == 0 {
         return;
     }
-    assert!(row_stride >= depth && (m - 1) * row_stride + depth <= rows.len());
+    let (lines, line) = if transposed { (depth, m) } else { (m, depth) };
+    assert!(row_stride >= line && (lines == 0 || (lines - 1) * row_stride + line <= rows.len()));
+    let (x_stride, x_step) = if transposed { (1, row_stride) } else { (row_stride, 1) };
     assert!(out_stride >= n && (m - 1) * out_stride + n <= out.len());
     let kernels = team.kernels();
     let panels = n.div_ceil(PANEL);
@@ -74,8 +78,9 @@ pub fn gemm(team: &mut Team<'_>, gemm: Gemm<'_>, fill: impl Fn(usize, usize, &mu
                 kernels.gemm_tile(Tile {
                     panel,
                     panel_stride: PANEL,
-                    x: &rows[row * row_stride..],
-                    x_stride: row_stride,
+                    x: &rows[rows.len().min(row * x_stride)..],
+                    x_stride,
+                    x_step,
                     depth,
                     out: &mut sums,
                     out_stride: PANEL,
@@ -83,7 +88,13 @@ pub fn gemm(team: &mut Team<'_>, gemm: Gemm<'_>, fill: impl Fn(usize, usize, &mu
                     accumulate,
                 });
                 let sums = sums.chunks_exact(PANEL).take(count);
-                sums.enumerate().for_each(|(r, sums)| out(r).copy_from_slice(&sums[..width]));
+                for (r, sums) in sums.enumerate() {
+                    let out = out(r);
+                    match (out.first_chunk_mut::<PANEL>(), sums.first_chunk()) {
+                        (Some(out), Some(sums)) => *out = *sums,
+                        _ => out.copy_from_slice(&sums[..width]),
+                    }
+                }
             }
         }
     });

@@ -63,6 +63,7 @@ impl<'a> FloatPanel<'a> {
                 panel_stride: TILE_ROWS,
                 x: &x[first * x_stride..],
                 x_stride,
+                x_step: 1,
                 depth: self.d,
                 out: &mut results[first * TILE_ROWS..],
                 out_stride: TILE_ROWS,

@@ -12,7 +12,7 @@ mod shared;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-pub(crate) use scratch::{Buffers, PerWorker, at_least, at_least_lines};
+pub(crate) use scratch::{Buffers, PerWorker, at_least, at_least_lines, bytes_at_least};
 use shared::Shared;
 
 use crate::Kernels;

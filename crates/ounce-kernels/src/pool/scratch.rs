@@ -41,7 +41,7 @@ pub(crate) struct Buffers {
     pub(crate) panel: Vec<f32>,
     /// Further floats: attention scores and partial results, a rotated row.
     pub(crate) work: Vec<f32>,
-    /// A tile of amplitudes.
+    /// A tile of amplitudes, or padded planes and panels of bytes.
     pub(crate) lines: Vec<Line>,
     /// Which operation `rows`, `quantized` and `tokens` were prepared for.
     pub(crate) prepared_for: u64,
@@ -61,4 +61,10 @@ pub(crate) fn at_least_lines(buffer: &mut Vec<Line>, len: usize) -> &mut [Line] 
         buffer.resize(len, bytemuck::Zeroable::zeroed());
     }
     &mut buffer[..len]
+}
+
+/// As [`at_least`] for bytes, at the beginning of a cache line.
+pub(crate) fn bytes_at_least(buffer: &mut Vec<Line>, len: usize) -> &mut [u8] {
+    let lines = at_least_lines(buffer, len.div_ceil(size_of::<Line>()));
+    &mut bytemuck::cast_slice_mut(lines)[..len]
 }

@@ -14,9 +14,10 @@ pub(crate) struct Tile<'a> {
     /// `[k]` rows of at least 16 floats, `panel_stride` apart.
     pub(crate) panel: &'a [f32],
     pub(crate) panel_stride: usize,
-    /// Row r begins at `r * x_stride`.
+    /// Element k of row r is at `r * x_stride + k * x_step`. One of the two distances is 1.
     pub(crate) x: &'a [f32],
     pub(crate) x_stride: usize,
+    pub(crate) x_step: usize,
     /// The length of the sums.
     pub(crate) depth: usize,
     /// Row r of 16 begins at `r * out_stride`.
@@ -28,7 +29,7 @@ pub(crate) struct Tile<'a> {
 }
 
 #[inline(always)]
-fn tile<S: Simd, const R: usize, const V: usize>(s: S, t: &mut Tile<'_>) {
+fn tile<S: Simd, const R: usize, const V: usize, const T: bool>(s: S, t: &mut Tile<'_>) {
     assert_eq!(S::LANES * V, PANEL);
     let mut sums = [[s.splat(0.0); V]; R];
     // SAFETY: `gemm_tile` checked the extents of all three matrices.
@@ -42,16 +43,19 @@ fn tile<S: Simd, const R: usize, const V: usize>(s: S, t: &mut Tile<'_>) {
         }
         let mut panel = t.panel.as_ptr();
         let mut x = [t.x.as_ptr(); R];
-        for (r, x) in x.iter_mut().enumerate() {
-            *x = x.add(r * t.x_stride);
+        if !T {
+            for (r, x) in x.iter_mut().enumerate() {
+                *x = x.add(r * t.x_stride);
+            }
         }
         for k in 0..t.depth {
             let mut columns = [s.splat(0.0); V];
             for (v, column) in columns.iter_mut().enumerate() {
                 *column = s.load(panel.add(v * S::LANES));
             }
-            for (x, sums) in x.iter().zip(&mut sums) {
-                let x = s.splat(*x.add(k));
+            for (r, sums) in sums.iter_mut().enumerate() {
+                // Transposed, the elements of all rows lie side by side.
+                let x = s.splat(if T { *x[0].add(k * t.x_step + r) } else { *x[r].add(k) });
                 for v in 0..V {
                     sums[v] = s.mul_add(columns[v], x, sums[v]);
                 }
@@ -68,28 +72,28 @@ fn tile<S: Simd, const R: usize, const V: usize>(s: S, t: &mut Tile<'_>) {
 
 /// As [`tile`], with the number of rows as it comes.
 #[inline(always)]
-fn tile_rows<S: Simd, const V: usize>(s: S, t: &mut Tile<'_>) {
+fn tile_rows<S: Simd, const V: usize, const T: bool>(s: S, t: &mut Tile<'_>) {
     match t.rows {
-        1 => tile::<S, 1, V>(s, t),
-        2 => tile::<S, 2, V>(s, t),
-        3 => tile::<S, 3, V>(s, t),
-        4 => tile::<S, 4, V>(s, t),
-        5 => tile::<S, 5, V>(s, t),
-        _ => tile::<S, NARROW_ROWS, V>(s, t),
+        1 => tile::<S, 1, V, T>(s, t),
+        2 => tile::<S, 2, V, T>(s, t),
+        3 => tile::<S, 3, V, T>(s, t),
+        4 => tile::<S, 4, V, T>(s, t),
+        5 => tile::<S, 5, V, T>(s, t),
+        _ => tile::<S, NARROW_ROWS, V, T>(s, t),
     }
 }
 
 /// As [`tile_rows`], with one vector to a row.
 #[inline(always)]
-fn tall_rows<S: Simd>(s: S, t: &mut Tile<'_>) {
+fn tall_rows<S: Simd, const T: bool>(s: S, t: &mut Tile<'_>) {
     match t.rows {
-        ..=NARROW_ROWS => tile_rows::<S, 1>(s, t),
-        7 => tile::<S, 7, 1>(s, t),
-        8 => tile::<S, 8, 1>(s, t),
-        9 => tile::<S, 9, 1>(s, t),
-        10 => tile::<S, 10, 1>(s, t),
-        11 => tile::<S, 11, 1>(s, t),
-        _ => tile::<S, TILE_ROWS, 1>(s, t),
+        ..=NARROW_ROWS => tile_rows::<S, 1, T>(s, t),
+        7 => tile::<S, 7, 1, T>(s, t),
+        8 => tile::<S, 8, 1, T>(s, t),
+        9 => tile::<S, 9, 1, T>(s, t),
+        10 => tile::<S, 10, 1, T>(s, t),
+        11 => tile::<S, 11, 1, T>(s, t),
+        _ => tile::<S, TILE_ROWS, 1, T>(s, t),
     }
 }
 
@@ -98,27 +102,33 @@ fn tall_rows<S: Simd>(s: S, t: &mut Tile<'_>) {
 pub(crate) fn gemm_tile<S: Simd>(s: S, mut t: Tile<'_>) {
     assert!((1..=TILE_ROWS).contains(&t.rows));
     assert!(t.depth == 0 || (t.depth - 1) * t.panel_stride + PANEL <= t.panel.len());
-    assert!((t.rows - 1) * t.x_stride + t.depth <= t.x.len());
+    assert!(t.depth == 0 || (t.rows - 1) * t.x_stride + (t.depth - 1) * t.x_step < t.x.len());
     assert!((t.rows - 1) * t.out_stride + PANEL <= t.out.len());
+    assert!(t.x_stride == 1 || t.x_step == 1);
+    if t.x_step == 1 { all_rows::<S, false>(s, &mut t) } else { all_rows::<S, true>(s, &mut t) }
+}
+
+#[inline(always)]
+fn all_rows<S: Simd, const T: bool>(s: S, t: &mut Tile<'_>) {
     if S::LANES == PANEL {
-        return tall_rows(s, &mut t);
+        return tall_rows::<S, T>(s, t);
     }
     let (first, rest) = (t.rows.min(NARROW_ROWS), t.rows.saturating_sub(NARROW_ROWS));
-    let (x, x_stride, out_stride) = (t.x, t.x_stride, t.out_stride);
     t.rows = first;
-    narrow_rows(s, &mut t);
+    narrow_rows::<S, T>(s, t);
     if rest > 0 {
         t.rows = rest;
-        t.x = &x[NARROW_ROWS * x_stride..];
-        t.out = &mut t.out[NARROW_ROWS * out_stride..];
-        narrow_rows(s, &mut t);
+        t.x = &t.x[t.x.len().min(NARROW_ROWS * t.x_stride)..];
+        let out = std::mem::take(&mut t.out);
+        t.out = &mut out[NARROW_ROWS * t.out_stride..];
+        narrow_rows::<S, T>(s, t);
     }
 }
 
 #[inline(always)]
-fn narrow_rows<S: Simd>(s: S, t: &mut Tile<'_>) {
+fn narrow_rows<S: Simd, const T: bool>(s: S, t: &mut Tile<'_>) {
     match S::LANES {
-        4 => tile_rows::<S, 4>(s, t),
-        _ => tile_rows::<S, 2>(s, t),
+        4 => tile_rows::<S, 4, T>(s, t),
+        _ => tile_rows::<S, 2, T>(s, t),
     }
 }

@@ -8,7 +8,9 @@ pub(crate) mod attend;
 pub(crate) mod gate;
 pub(crate) mod gemm;
 pub(crate) mod hadamard;
+pub(crate) mod int8;
 pub(crate) mod norm;
+pub(crate) mod planes;
 pub(crate) mod quantize;
 pub(crate) mod rows;
 

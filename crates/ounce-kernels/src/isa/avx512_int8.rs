@@ -1,0 +1,191 @@
+//! [`Int8`] by AVX-512 with VNNI: 16 sums a vector.
+
+use std::arch::x86_64::*;
+
+use super::avx512::Avx512;
+use crate::simd::int8::Int8;
+
+/// What lies beyond 2^16 becomes 2^16, or its negative.
+#[inline(always)]
+fn within(x: __m512) -> __m512 {
+    // SAFETY: called only by methods of a token that proves AVX-512.
+    unsafe { _mm512_max_ps(_mm512_min_ps(x, _mm512_set1_ps(65536.0)), _mm512_set1_ps(-65536.0)) }
+}
+
+/// The lowest bits of `count` elements.
+#[inline(always)]
+fn first(count: usize) -> u16 {
+    ((1u32 << count) - 1) as u16
+}
+
+// SAFETY: a value is made only inside functions that have the features, which are reached through a table whose `supported` has checked them.
+unsafe impl Int8 for Avx512 {
+    const LANES: usize = 16;
+    const WIDE_ROWS: usize = 6;
+    const TALL_ROWS: usize = 12;
+    type Sums = __m512i;
+    type Bytes = __m512i;
+    type Weights = __m512i;
+
+    #[inline(always)]
+    fn splat(self, x: i32) -> __m512i {
+        // SAFETY: the token proves AVX-512; so below.
+        unsafe { _mm512_set1_epi32(x) }
+    }
+    #[inline(always)]
+    fn repeat(self, quad: i32) -> __m512i {
+        // SAFETY: as in `splat`.
+        unsafe { _mm512_set1_epi32(quad) }
+    }
+    #[inline(always)]
+    unsafe fn weights(self, from: *const i8) -> __m512i {
+        // SAFETY: 64 bytes are readable, as the caller promises.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn bytes(self, from: *const u8) -> __m512i {
+        // SAFETY: 64 bytes are readable, as the caller promises.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn windows<const STRIDE: usize>(self, from: *const u8) -> __m512i {
+        // Four windows to a quarter of the vector: first the words that hold them, then their bytes.
+        // SAFETY: 64 bytes are readable, as the caller promises.
+        unsafe {
+            if STRIDE == 1 {
+                let words = _mm512_setr_epi32(0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6);
+                let bytes =
+                    _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6));
+                let x = _mm512_castsi256_si512(_mm256_loadu_si256(from.cast()));
+                _mm512_shuffle_epi8(_mm512_permutexvar_epi32(words, x), bytes)
+            } else {
+                let words = _mm512_setr_epi32(0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9);
+                let bytes =
+                    _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9));
+                let x = _mm512_loadu_si512(from.cast());
+                _mm512_shuffle_epi8(_mm512_permutexvar_epi32(words, x), bytes)
+            }
+        }
+    }
+    #[inline(always)]
+    fn dot(self, sums: __m512i, bytes: __m512i, weights: __m512i) -> __m512i {
+        // SAFETY: as in `splat`.
+        unsafe { _mm512_dpbusd_epi32(sums, bytes, weights) }
+    }
+    #[inline(always)]
+    fn total(self, sums: __m512i) -> i32 {
+        // SAFETY: as in `splat`.
+        unsafe { _mm512_reduce_add_epi32(sums) }
+    }
+    #[inline(always)]
+    unsafe fn interleave(self, from: [*const i8; 4], to: *mut u8) {
+        // SAFETY: 16 bytes of each source are readable and 64 writable, as the caller promises.
+        unsafe {
+            let [a, b, c, d] = from;
+            let (a, b) = (_mm_loadu_si128(a.cast()), _mm_loadu_si128(b.cast()));
+            let (c, d) = (_mm_loadu_si128(c.cast()), _mm_loadu_si128(d.cast()));
+            let (low, high) = (_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b));
+            let (further, last) = (_mm_unpacklo_epi8(c, d), _mm_unpackhi_epi8(c, d));
+            let quads = _mm512_castsi128_si512(_mm_unpacklo_epi16(low, further));
+            let quads = _mm512_inserti32x4::<1>(quads, _mm_unpackhi_epi16(low, further));
+            let quads = _mm512_inserti32x4::<2>(quads, _mm_unpacklo_epi16(high, last));
+            let quads = _mm512_inserti32x4::<3>(quads, _mm_unpackhi_epi16(high, last));
+            _mm512_storeu_si512(to.cast(), _mm512_xor_si512(quads, _mm512_set1_epi8(i8::MIN)));
+        }
+    }
+    #[inline(always)]
+    unsafe fn interleave_four(self, from: [*const i8; 4], to: *mut u8) {
+        // SAFETY: 64 bytes of each source are readable and 256 writable, as the caller promises.
+        unsafe {
+            let flip = _mm512_set1_epi8(i8::MIN);
+            let [a, b, c, d] = from;
+            let (a, b) = (_mm512_loadu_si512(a.cast()), _mm512_loadu_si512(b.cast()));
+            let (c, d) = (_mm512_loadu_si512(c.cast()), _mm512_loadu_si512(d.cast()));
+            let (a, b) = (_mm512_xor_si512(a, flip), _mm512_xor_si512(b, flip));
+            let (c, d) = (_mm512_xor_si512(c, flip), _mm512_xor_si512(d, flip));
+            let (low, high) = (_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b));
+            let (further, last) = (_mm512_unpacklo_epi8(c, d), _mm512_unpackhi_epi8(c, d));
+            _mm512_storeu_si512(to.cast(), _mm512_unpacklo_epi16(low, further));
+            _mm512_storeu_si512(to.add(64).cast(), _mm512_unpackhi_epi16(low, further));
+            _mm512_storeu_si512(to.add(128).cast(), _mm512_unpacklo_epi16(high, last));
+            _mm512_storeu_si512(to.add(192).cast(), _mm512_unpackhi_epi16(high, last));
+        }
+    }
+    #[inline(always)]
+    fn nearest(self, sums: __m512i, factor: f32) -> __m512i {
+        // SAFETY: as in `splat`.
+        unsafe { _mm512_cvtps_epi32(within(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(factor)))) }
+    }
+    #[inline(always)]
+    fn truncated(self, sums: __m512i, factor: f32) -> __m512i {
+        // SAFETY: as in `splat`.
+        unsafe {
+            _mm512_cvttps_epi32(within(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(factor))))
+        }
+    }
+    #[inline(always)]
+    fn fixed(self, sums: __m512i, multiplier: i32, left: i32, right: i32) -> __m512i {
+        // SAFETY: as in `splat`.
+        unsafe {
+            let shifted = _mm512_sll_epi32(sums, _mm_cvtsi32_si128(left));
+            let (by, half) = (_mm512_set1_epi32(multiplier), _mm512_set1_epi64(1 << 30));
+            let even = _mm512_add_epi64(_mm512_mul_epi32(shifted, by), half);
+            let odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64::<32>(shifted), by), half);
+            let odd = _mm512_slli_epi64::<1>(odd);
+            let high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<31>(even), odd);
+            let mask = ((1i64 << right) - 1) as i32;
+            let rest = _mm512_and_si512(high, _mm512_set1_epi32(mask));
+            let negative = _mm512_srli_epi32::<31>(high);
+            let threshold = _mm512_add_epi32(_mm512_set1_epi32(mask >> 1), negative);
+            let up = _mm512_cmpgt_epi32_mask(rest, threshold);
+            let down = _mm512_sra_epi32(high, _mm_cvtsi32_si128(right));
+            let y = _mm512_mask_add_epi32(down, up, down, _mm512_set1_epi32(1));
+            _mm512_max_epi32(_mm512_min_epi32(y, _mm512_set1_epi32(65536)), _mm512_set1_epi32(-65536))
+        }
+    }
+    #[inline(always)]
+    fn plus(self, sums: __m512i, x: i32) -> __m512i {
+        // SAFETY: as in `splat`.
+        unsafe { _mm512_add_epi32(sums, _mm512_set1_epi32(x)) }
+    }
+    #[inline(always)]
+    unsafe fn store_words(self, sums: __m512i, to: *mut i16, count: usize) {
+        // SAFETY: `count` words are writable, as the caller promises.
+        unsafe { _mm256_mask_storeu_epi16(to, first(count), _mm512_cvtsepi32_epi16(sums)) }
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, sums: __m512i, [low, high]: [i8; 2], to: *mut i8, count: usize) {
+        // SAFETY: `count` bytes are writable, as the caller promises.
+        unsafe {
+            let y = _mm_max_epi8(
+                _mm_min_epi8(_mm512_cvtsepi32_epi8(sums), _mm_set1_epi8(high)),
+                _mm_set1_epi8(low),
+            );
+            if count == 16 {
+                _mm_storeu_si128(to.cast(), y);
+            } else {
+                _mm_mask_storeu_epi8(to, first(count), y);
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_four(self, [a, b, c, d]: [__m512i; 4], [low, high]: [i8; 2], to: *mut i8) {
+        // SAFETY: 64 bytes are writable, as the caller promises.
+        unsafe {
+            let y = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+            let y = _mm512_max_epi8(_mm512_min_epi8(y, _mm512_set1_epi8(high)), _mm512_set1_epi8(low));
+            _mm512_storeu_si512(to.cast(), y);
+        }
+    }
+    #[inline(always)]
+    unsafe fn clamp_words(self, from: *const i16, [low, high]: [i8; 2], to: *mut i8) -> u16 {
+        // SAFETY: 16 words are readable and 16 bytes writable, as the caller promises.
+        unsafe {
+            let x = _mm256_loadu_si256(from.cast());
+            let y = _mm256_min_epi16(x, _mm256_set1_epi16(high.into()));
+            let y = _mm256_max_epi16(y, _mm256_set1_epi16(low.into()));
+            _mm_storeu_si128(to.cast(), _mm256_cvtepi16_epi8(y));
+            _mm256_cmpeq_epi16_mask(x, y)
+        }
+    }
+}

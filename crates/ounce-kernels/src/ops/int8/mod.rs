@@ -1,0 +1,80 @@
+//! Convolutions of bytes, and what surrounds them in a quantized network.
+
+mod conv;
+mod depthwise;
+
+pub use conv::{Int8Conv, Int8Output, int8_conv, int8_conv_scratch};
+
+use crate::Team;
+
+/// What a sum of 32 bits is multiplied with.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Scale {
+    /// A float, the product rounded to nearest, ties to even.
+    Nearest(f32),
+    /// A float, the product rounded towards zero.
+    Truncated(f32),
+    /// `multiplier * 2^(shift - 31)`, in integers as TensorFlow Lite: `MultiplyByQuantizedMultiplier`. The multiplier is not negative, the shift in -31..=30.
+    Fixed {
+        /// The factor's bits.
+        multiplier: i32,
+        /// To the left where positive.
+        shift: i32,
+    },
+}
+
+/// Words and the bounds of the bytes that they become: `y` gets them, `mask` a bit for every word that was within the bounds.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn int8_clamp(team: &mut Team<'_>, words: &[i16], bounds: [i8; 2], y: &mut [i8], mask: &mut [u8]) {
+    /// A multiple of 8, so that pieces share no byte of the mask.
+    const PIECE: usize = 8192;
+    assert!(words.len() == y.len() && mask.len() == y.len().div_ceil(8));
+    let kernels = team.kernels();
+    let mask = crate::pool::SharedMut::new(mask);
+    team.for_each_chunk_mut(y, PIECE, |piece, y| {
+        let first = piece * PIECE;
+        // SAFETY: pieces begin at multiples of 8, so their bytes of the mask do not overlap, and each is run once.
+        let mask = unsafe { mask.slice(first / 8, y.len().div_ceil(8)) };
+        kernels.int8_clamp(&words[first..first + y.len()], bounds, y, mask);
+    });
+}
+
+/// The attributes of an addition of bytes: `y = clamp(round(((a - zeros[0]) scales[0] + (b - zeros[1]) scales[1]) / y_scale) + y_zero)`, in floats, ties to even.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Int8Add {
+    /// Scales of both terms.
+    pub scales: [f32; 2],
+    /// Zero points of both terms.
+    pub zeros: [f32; 2],
+    /// Scale of the result.
+    pub y_scale: f32,
+    /// Zero point of the result.
+    pub y_zero: f32,
+}
+
+/// A term of [`int8_add`].
+#[derive(Clone, Copy, Debug)]
+pub enum Term<'a> {
+    /// Elsewhere.
+    Of(&'a [i8]),
+    /// Where the result goes.
+    Overwritten,
+}
+
+/// Adds bytes.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn int8_add(team: &mut Team<'_>, add: Int8Add, terms: [Term<'_>; 2], y: &mut [i8]) {
+    const PIECE: usize = 8192;
+    let kernels = team.kernels();
+    team.for_each_chunk_mut(y, PIECE, |piece, y| {
+        let part = terms.map(|term| match term {
+            Term::Of(x) => Some(&x[piece * PIECE..][..y.len()]),
+            Term::Overwritten => None,
+        });
+        kernels.int8_add(&add, part, y);
+    });
+}

@@ -1,0 +1,84 @@
+//! Padded planes of an image, cut into phases by the stride of a window: what one tap reads along a row is then contiguous.
+
+use super::ConvGeometry;
+
+/// The layout of one padded plane: for every vertical and every horizontal remainder by the stride, the rows and columns with that remainder.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Phases {
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    /// Rows of a phase.
+    rows: usize,
+    /// Elements of a row of a phase: what two rows of places are apart.
+    pub(crate) pitch: usize,
+    /// Elements of the plane.
+    pub(crate) len: usize,
+}
+
+impl Phases {
+    /// The layout for a convolution, or `None` where it would take far more memory than image and result, or where there is no place.
+    pub(crate) fn of(g: &ConvGeometry) -> Option<Self> {
+        if g.places_len() == 0 {
+            return None;
+        }
+        let [rows, pitch] = [0, 1].map(|axis| g.span(axis).div_ceil(g.stride[axis]));
+        let phases = g.stride[0].checked_mul(g.stride[1])?;
+        let len = rows.checked_mul(pitch)?.checked_mul(phases)?;
+        let room = g.places_len().saturating_mul(phases).saturating_add(g.image_len());
+        let fits = len <= room.saturating_mul(16).saturating_add(4096);
+        fits.then_some(Self { stride: g.stride, dilation: g.dilation, rows, pitch, len })
+    }
+
+    /// The layout of an image that needs none: one tap reads it as it is, as a single row.
+    pub(crate) fn flat(len: usize) -> Self {
+        Self { stride: [1, 1], dilation: [1, 1], rows: 1, pitch: len, len }
+    }
+
+    /// Where in the plane the window at the first place reads with a tap.
+    pub(crate) fn tap(&self, a: usize, b: usize) -> usize {
+        let [down, right] = [a * self.dilation[0], b * self.dilation[1]];
+        self.at(down, right)
+    }
+
+    /// Where an element of the padded plane lies.
+    fn at(&self, down: usize, right: usize) -> usize {
+        let phase = down % self.stride[0] * self.stride[1] + right % self.stride[1];
+        (phase * self.rows + down / self.stride[0]) * self.pitch + right / self.stride[1]
+    }
+
+    /// Writes the elements of a plane of the image to their places in `out`, whose padding stays: rows by `copy` where there is no horizontal stride, elements by `convert`.
+    pub(crate) fn fill<T: Copy, U>(
+        &self,
+        g: &ConvGeometry,
+        plane: &[T],
+        out: &mut [U],
+        copy: impl Fn(&[T], &mut [U]),
+        convert: impl Fn(T) -> U,
+    ) {
+        for (row, from) in plane.chunks_exact(g.image[1].max(1)).enumerate() {
+            let down = row + g.before[0];
+            if down / self.stride[0] >= self.rows {
+                break;
+            }
+            for right in 0..self.stride[1] {
+                // The first column of the image that belongs to this phase.
+                let skip = (right + self.stride[1] - g.before[1] % self.stride[1]) % self.stride[1];
+                let first = skip + g.before[1];
+                let (Some(count), Some(from)) =
+                    (self.pitch.checked_sub(first / self.stride[1]), from.get(skip..))
+                else {
+                    continue;
+                };
+                let to = &mut out[self.at(down, first)..][..count];
+                if self.stride[1] == 1 {
+                    let count = count.min(from.len());
+                    copy(&from[..count], &mut to[..count]);
+                } else {
+                    to.iter_mut()
+                        .zip(from.iter().step_by(self.stride[1]))
+                        .for_each(|(to, x)| *to = convert(*x));
+                }
+            }
+        }
+    }
+}
