@@ -1,6 +1,7 @@
 //! What the commands of `ounce tiny` share.
 
 pub(crate) mod parity;
+pub(crate) mod training;
 
 use crate::failure::{Context as _, Failure, Result};
 use clap::Args;
