@@ -44,6 +44,7 @@ mod operator;
 pub mod ops;
 pub mod passes;
 pub mod plan;
+pub mod portable;
 mod rewrite;
 pub mod shape;
 mod tensor;

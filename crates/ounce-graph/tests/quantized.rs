@@ -435,3 +435,34 @@ fn a_convolution_without_mask_refuses_its_gradient() {
     let error = differentiate(&g, loss, &[w]).unwrap_err().to_string();
     assert!(error.contains("save_mask"), "{error}");
 }
+
+#[test]
+fn pools_of_bytes_are_those_of_floats() {
+    let bytes: Vec<i8> = (0..2 * 3 * 7 * 6).map(|i| (i * 89 % 256) as u8 as i8).collect();
+    let x = Tensor::i8(&[2, 3, 7, 6], bytes.clone()).unwrap();
+    let floats = Tensor::f32(&[2, 3, 7, 6], bytes.iter().map(|x| f32::from(*x)).collect()).unwrap();
+    let window = Window { stride: [2, 1], before: [1, 0], after: [0, 1], dilation: [1, 2] };
+    for kind in [PoolKind::Max, PoolKind::AverageInside] {
+        let mut g = Graph::new();
+        let (q, f) = (
+            g.input("q", TensorType::new(DType::I8, &[2, 3, 7, 6])).unwrap(),
+            g.input("f", TensorType::f32(&[2, 3, 7, 6])).unwrap(),
+        );
+        let y = g.apply(QuantizedPool2d { kind, kernel: [3, 2], window }, &[q]).unwrap();
+        g.output("bytes", y).unwrap();
+        let y = g.apply(Pool2d { kind, kernel: [3, 2], window }, &[f]).unwrap();
+        g.output("floats", y).unwrap();
+        let result = evaluate(&g, &[("q", &x), ("f", &floats)]).unwrap();
+        let expected = result.outputs["floats"].as_f32().unwrap().iter().map(|y| y.round_ties_even() as i8);
+        assert_eq!(result.outputs["bytes"].as_i8().unwrap(), expected.collect::<Vec<_>>());
+    }
+    let mut g = Graph::new();
+    let q = g.input("q", TensorType::new(DType::I8, &[1, 1, 4, 4])).unwrap();
+    let refused = |g: &mut Graph, kind, window| {
+        g.apply(QuantizedPool2d { kind, kernel: [2, 2], window }, &[q]).unwrap_err().to_string()
+    };
+    let error = refused(&mut g, PoolKind::Average, Window::default());
+    assert!(error.contains("counts padding"), "{error}");
+    let error = refused(&mut g, PoolKind::Max, Window::square(1, 2));
+    assert!(error.contains("nothing inside"), "{error}");
+}

@@ -45,7 +45,7 @@ pub use pool::{Pool2d, Pool2dGradient, PoolKind};
 pub use quantized_add::QuantizedAdd;
 pub use quantized_conv2d::QuantizedConv2d;
 pub use quantized_dense::QuantizedDense;
-pub use quantized_pool::QuantizedGlobalAvgPool;
+pub use quantized_pool::{QuantizedGlobalAvgPool, QuantizedPool2d};
 pub use quantized_sgd::{QuantizedSgd, Rounding};
 pub use reduce::{Reduce, ReduceKind, ReduceMaxGradient};
 pub use requantize::{FixedScale, Requantize};
@@ -89,6 +89,7 @@ macro_rules! operators {
 operators! {
     Adam, ApplyMask, BatchNorm, Binary, Cast, Clip, ClipGradient, Concat, Conv2d, Conv2dWeightGradient, ConvTranspose2d, Crop, CrossEntropy,
     CrossEntropyGradient, Custom, Dequantize, Expand, Gather, MatMul, Momentum, MovingAverage, Normalize, NormalizeGradient, Pad, Pool2d,
-    Pool2dGradient, Quantize, QuantizedAdd, QuantizedConv2d, QuantizedDense, QuantizedGlobalAvgPool, QuantizedSgd, Reduce, ReduceMaxGradient,
-    Reshape, Resize, ResizeGradient, ScatterAdd, SelectChannels, Sgd, Softmax, SoftmaxGradient, Transpose, Unary, UnaryGradient,
+    Pool2dGradient, Quantize, QuantizedAdd, QuantizedConv2d, QuantizedDense, QuantizedGlobalAvgPool, QuantizedPool2d, QuantizedSgd, Reduce,
+    ReduceMaxGradient, Reshape, Resize, ResizeGradient, ScatterAdd, SelectChannels, Sgd, Softmax, SoftmaxGradient, Transpose, Unary,
+    UnaryGradient,
 }
