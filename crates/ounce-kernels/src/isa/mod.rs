@@ -45,6 +45,7 @@ use crate::simd::int8::depthwise::{Plane, Run};
 use crate::simd::planes::Rows;
 
 /// The kernels of one instruction set. Each may be called only on a CPU that has it.
+#[allow(clippy::type_complexity, reason = "the signatures of kernels, each used once")]
 pub(crate) struct Table {
     name: &'static str,
     /// Whether this CPU has the instructions.
