@@ -7,7 +7,7 @@
 mod common;
 
 use common::golden;
-use ounce_quantum::backend::{Execution, NoisyBackend, NoisyOptions};
+use ounce_quantum::backend::{BackendError, Execution, NoisyBackend, NoisyOptions};
 use ounce_quantum::device::Device;
 use ounce_quantum::noise::{NoiseModel, NoiseOptions, Program, as_read};
 use ounce_quantum::sim::{reference, trajectory};
