@@ -161,6 +161,7 @@ case(
     "batch_norm_training", lambda x, weight, bias: F.batch_norm(x, None, None, weight, bias, training=True),
     x=rand(3, 4, 2, 5), weight=rand(4), bias=rand(4),
 )
+case("select_channels", lambda x: torch.index_select(x, 1, torch.tensor([0, 2, 3, 6])), x=rand(2, 7, 3, 2))
 
 golden = {
     name: value.to(torch.int32) if value.dtype == torch.int64 else value.contiguous().clone() for name, value in golden.items()

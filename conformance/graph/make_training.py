@@ -176,6 +176,22 @@ golden["quantized.loss"] = loss.detach()
 for key, value in {**leaves, "x": x}.items():
     golden[f"quantized.grad.{key}"] = value.grad
 
+# A classifier of bytes whose logits are floats.
+x = integers(-128, 127, 3, 9, 1, 1)
+leaves = {"w": integers(-127, 127, 4, 9, 1, 1), "b": integers(-30000, 30000, 4)}
+scale = (torch.rand(4) + 0.5) * 1e-4
+labels = torch.tensor([2, 0, 3])
+golden["dense.x"], golden["dense.scale"], golden["dense.labels"] = x.to(torch.int8), scale.clone(), labels.to(torch.int32)
+for key, value in leaves.items():
+    golden[f"dense.{key}"] = value.to(torch.int8 if key == "w" else torch.int32)
+leaves = {**{key: value.requires_grad_() for key, value in leaves.items()}, "x": x.requires_grad_()}
+logits = F.conv2d(leaves["x"] + 17, leaves["w"], leaves["b"]).flatten(1) * scale
+loss = F.cross_entropy(logits, labels)
+loss.backward()
+golden["dense.logits"], golden["dense.loss"] = logits.detach(), loss.detach()
+for key, value in leaves.items():
+    golden[f"dense.grad.{key}"] = value.grad
+
 golden = {name: value.contiguous().clone() for name, value in golden.items()}
 target = pathlib.Path(__file__).resolve().parents[2] / "crates/ounce-graph/tests/golden/training.safetensors"
 save_file(golden, target)

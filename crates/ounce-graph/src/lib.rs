@@ -34,6 +34,7 @@
 
 mod autodiff;
 mod builder;
+mod cut;
 mod error;
 pub mod execute;
 mod graph;
@@ -43,6 +44,7 @@ mod operator;
 pub mod ops;
 pub mod passes;
 pub mod plan;
+pub mod portable;
 mod rewrite;
 pub mod shape;
 mod tensor;
@@ -50,6 +52,7 @@ pub mod train;
 mod types;
 
 pub use autodiff::{Differentiated, Gradient, differentiate};
+pub use cut::{Cut, cut};
 pub use error::{GraphError, OpError};
 pub use execute::{Evaluation, Executor, evaluate};
 pub use graph::{Graph, Node, Source, Value, ValueId};

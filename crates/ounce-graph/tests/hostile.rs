@@ -89,7 +89,7 @@ fn operator() -> impl Strategy<Value = (Op, Vec<u8>)> {
             (Quantize { scaling: Scaling { scale: vec![scale, 1.0], axis, zero_point }, to: DType::I8 }.into(), vec![0])
         }),
         1 => (any::<f32>(), any::<u64>()).prop_map(|(factor, seed)| {
-            (QuantizedSgd { factor: vec![factor], rounding: Rounding::Stochastic { seed } }.into(), vec![1, 3, 5, 6])
+            (QuantizedSgd { factor: vec![factor], rounding: Rounding::Stochastic { seed }, channels: None }.into(), vec![1, 3, 5, 6])
         }),
     ]
 }

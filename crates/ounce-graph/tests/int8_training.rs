@@ -76,7 +76,7 @@ fn step(rounding: Rounding, scaled: bool) -> Result<Graph, GraphError> {
             }
             _ => {}
         }
-        let new = graph.apply_all(QuantizedSgd { factor, rounding }, &inputs)?;
+        let new = graph.apply_all(QuantizedSgd { factor, rounding, channels: None }, &inputs)?;
         graph.update(parameter, new[0])?;
         if let Some(residual) = kept {
             graph.update(residual, new[1])?;

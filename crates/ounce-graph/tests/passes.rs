@@ -272,3 +272,51 @@ fn other_crates_bring_operators() {
     let dx = evaluate(&graph, &[]).unwrap().outputs.remove("dx").unwrap();
     assert_eq!(dx.as_f32().unwrap(), [18.0, -36.0]);
 }
+
+#[test]
+fn padding_goes_into_convolutions() {
+    let pad = |value: f32, top: usize| Pad {
+        before: vec![0, 0, top, 1],
+        after: vec![0, 0, 2, 0],
+        between: vec![0; 4],
+        value,
+    };
+    for (value, folds) in [(0.0, true), (1.0, false)] {
+        let mut g = Graph::new();
+        let x = g.input("x", TensorType::f32(&[1, 2, 5, 6])).unwrap();
+        let padded = g.apply(pad(value, 1), &[x]).unwrap();
+        let w = g.parameter("w", numbers(&[3, 2, 3, 3], 1)).unwrap();
+        let y = g.conv2d(padded, w, None, Window::square(2, 1), 1).unwrap();
+        g.output("y", y).unwrap();
+        let optimized = passes::optimize(&g).unwrap();
+        assert_eq!(census(&optimized).get("pad").is_none(), folds);
+        assert_same(&g, &optimized, &[("x", &numbers(&[1, 2, 5, 6], 2))], 1e-6);
+    }
+    // Bytes are padded with the zero point; padding that something else reads stays for it.
+    for (value, pads) in [(-7.0, 0), (-8.0, 1)] {
+        let mut g = Graph::new();
+        let x = g.input("x", TensorType::new(DType::I8, &[1, 2, 5, 6])).unwrap();
+        let padded = g.apply(pad(value, 3), &[x]).unwrap();
+        let bytes = (0..36).map(|i| (i * 37 % 251) as u8 as i8).collect();
+        let w = g.parameter("w", Tensor::i8(&[2, 2, 3, 3], bytes).unwrap()).unwrap();
+        let bias = g.parameter("b", Tensor::i32(&[2], vec![100, -50]).unwrap()).unwrap();
+        let op = QuantizedConv2d {
+            window: Window::default(),
+            groups: 1,
+            x_zero: -7,
+            y_zero: 3,
+            requantize: Requantize::Float(vec![0.002]),
+            low: -128,
+            high: 127,
+            save_mask: false,
+        };
+        let y = g.apply(op, &[padded, w, bias]).unwrap();
+        g.output("y", y).unwrap();
+        let optimized = passes::optimize(&g).unwrap();
+        assert_eq!(census(&optimized).get("pad").copied().unwrap_or(0), pads);
+        let x = Tensor::i8(&[1, 2, 5, 6], (0..60).map(|i| (i * 91 % 256) as u8 as i8).collect()).unwrap();
+        assert_same(&g, &optimized, &[("x", &x)], 0.0);
+        g.output("padded", padded).unwrap();
+        assert_eq!(census(&passes::optimize(&g).unwrap())["pad"], 1);
+    }
+}

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use ounce_graph::ops::*;
 use ounce_graph::plan::plan;
 use ounce_graph::{
-    DType, Executor, Graph, PlanOptions, Tensor, TensorType, ValueId, bit, differentiate, evaluate, passes,
+    DType, Executor, Graph, Operator as _, PlanOptions, Tensor, TensorType, ValueId, bit, differentiate,
+    evaluate, passes,
 };
 use ounce_kernels::ThreadPool;
 use proptest::prelude::*;
@@ -78,6 +79,51 @@ fn forward_and_gradients_are_those_of_the_simulation() {
     }
     let logits = executor.output("logits").unwrap();
     assert_eq!(logits, by_reference["logits"]);
+}
+
+#[test]
+fn a_dense_layer_to_floats_is_that_of_pytorch() {
+    let golden = golden("training.safetensors");
+    let data = |name: &str| golden[&format!("dense.{name}")].clone();
+    let mut g = Graph::new();
+    let names = ["x", "w", "b"];
+    let ids = names.map(|name| g.parameter(name, data(name)).unwrap());
+    let labels = g.constant(data("labels"));
+    let op = QuantizedDense { x_zero: -17, scale: data("scale").as_f32().unwrap().to_vec() };
+    let y = g.apply(op, &ids).unwrap();
+    let logits = g.flatten(y, 1).unwrap();
+    let loss = g.cross_entropy(logits, labels).unwrap();
+    let mut result = differentiate(&g, loss, &ids).unwrap();
+    result.graph.output("logits", logits).unwrap();
+    result.graph.output("loss", loss).unwrap();
+    for (name, gradient) in names.iter().zip(&result.gradients) {
+        result.graph.output(&format!("grad.{name}"), *gradient).unwrap();
+    }
+    let by_reference = evaluate(&result.graph, &[]).unwrap().outputs;
+    let optimized = passes::optimize(&result.graph).unwrap();
+    let mut executor =
+        Executor::new(&optimized, &plan(&optimized, &PlanOptions::default()).unwrap()).unwrap();
+    executor.run(&mut ThreadPool::new(1));
+    for (name, found) in &by_reference {
+        assert_close(name, found, &data(name), 2e-6);
+        assert_close(name, &executor.output(name).unwrap(), found, 1e-6);
+    }
+}
+
+#[test]
+fn a_dense_layer_says_what_does_not_fit() {
+    let scale = |count| QuantizedDense { x_zero: 0, scale: vec![1.0; count] };
+    let refused = |op: QuantizedDense, x: &[usize], w: &[usize]| {
+        let types = [TensorType::new(DType::I8, x), TensorType::new(DType::I8, w)];
+        let bias = TensorType::new(DType::I32, &[w[0]]);
+        op.infer(&[&types[..], &[bias]].concat()).unwrap_err().to_string()
+    };
+    assert!(refused(scale(2), &[1, 3, 2, 1], &[2, 3, 1, 1]).contains("input 0"));
+    assert!(refused(scale(2), &[1, 3, 1, 1], &[2, 4, 1, 1]).contains("input 1"));
+    assert!(refused(scale(3), &[1, 3, 1, 1], &[2, 3, 1, 1]).contains("output channels"));
+    assert!(
+        refused(QuantizedDense { x_zero: 200, ..scale(2) }, &[1, 3, 1, 1], &[2, 3, 1, 1]).contains("zero")
+    );
 }
 
 /// `y` and mask of a convolution of bytes, in 64-bit integers and floats, by definition.
@@ -243,7 +289,7 @@ fn update(
     let mut graph = Graph::new();
     let mut inputs = vec![graph.parameter("w", w).unwrap(), graph.constant(g), graph.scalar(0.5)];
     inputs.extend(further.map(|tensor| graph.constant(tensor)));
-    let out = graph.apply_all(QuantizedSgd { factor, rounding }, &inputs).unwrap();
+    let out = graph.apply_all(QuantizedSgd { factor, rounding, channels: None }, &inputs).unwrap();
     for (i, out) in out.iter().enumerate() {
         graph.output(&format!("{i}"), *out).unwrap();
     }
@@ -321,6 +367,34 @@ fn a_leading_block_is_updated_alone() {
 }
 
 #[test]
+fn chosen_channels_are_updated_alone() {
+    let run = |shape: &[usize], axis: usize, channels: &[usize], g: &[usize]| {
+        let mut graph = Graph::new();
+        let count = shape.iter().product::<usize>();
+        let w = Tensor::i8(shape, (0..count as i8).collect()).unwrap();
+        let g =
+            Tensor::f32(g, (0..g.iter().product()).map(|i: usize| 2.0 * (i as f32 + 1.0)).collect()).unwrap();
+        let inputs = [graph.parameter("w", w).unwrap(), graph.constant(g), graph.scalar(-1.0)];
+        let channels = SelectChannels { axis, channels: channels.to_vec() };
+        let op = QuantizedSgd { factor: vec![1.0], rounding: Rounding::Nearest, channels: Some(channels) };
+        let out = graph.apply(op, &inputs).map_err(|error| error.to_string())?;
+        graph.output("new", out).unwrap();
+        Ok::<_, String>(evaluate(&graph, &[]).unwrap().outputs["new"].as_i8().unwrap().to_vec())
+    };
+    // Input channels 1 and 2 of two kernels of two taps.
+    let found = run(&[2, 4, 1, 2], 1, &[1, 2], &[2, 2, 1, 2]).unwrap();
+    assert_eq!(found, [0, 1, 4, 7, 10, 13, 6, 7, 8, 9, 20, 23, 26, 29, 14, 15]);
+    // Output channels 0 and 2 of three depthwise kernels.
+    let found = run(&[3, 1, 1, 2], 0, &[0, 2], &[2, 1, 1, 2]).unwrap();
+    assert_eq!(found, [2, 5, 2, 3, 10, 13]);
+    let refused = |axis, channels: &[usize]| run(&[2, 4, 1, 2], axis, channels, &[2, 2, 1, 2]).unwrap_err();
+    assert!(refused(1, &[2, 1]).contains("above the one before"));
+    assert!(refused(1, &[1, 4]).contains("no channel 4"));
+    assert!(refused(4, &[0, 1]).contains("axis"));
+    assert!(refused(1, &[0, 1, 2]).contains("input 1"));
+}
+
+#[test]
 fn quantize_and_dequantize_are_inverse_on_the_grid() {
     let scaling = Scaling { scale: vec![0.5, 0.25], axis: 1, zero_point: -3 };
     let x = Tensor::f32(&[2, 2], vec![1.25, -0.125, 1000.0, -1000.0]).unwrap();
@@ -360,4 +434,35 @@ fn a_convolution_without_mask_refuses_its_gradient() {
     let loss = g.sum_all(y).unwrap();
     let error = differentiate(&g, loss, &[w]).unwrap_err().to_string();
     assert!(error.contains("save_mask"), "{error}");
+}
+
+#[test]
+fn pools_of_bytes_are_those_of_floats() {
+    let bytes: Vec<i8> = (0..2 * 3 * 7 * 6).map(|i| (i * 89 % 256) as u8 as i8).collect();
+    let x = Tensor::i8(&[2, 3, 7, 6], bytes.clone()).unwrap();
+    let floats = Tensor::f32(&[2, 3, 7, 6], bytes.iter().map(|x| f32::from(*x)).collect()).unwrap();
+    let window = Window { stride: [2, 1], before: [1, 0], after: [0, 1], dilation: [1, 2] };
+    for kind in [PoolKind::Max, PoolKind::AverageInside] {
+        let mut g = Graph::new();
+        let (q, f) = (
+            g.input("q", TensorType::new(DType::I8, &[2, 3, 7, 6])).unwrap(),
+            g.input("f", TensorType::f32(&[2, 3, 7, 6])).unwrap(),
+        );
+        let y = g.apply(QuantizedPool2d { kind, kernel: [3, 2], window }, &[q]).unwrap();
+        g.output("bytes", y).unwrap();
+        let y = g.apply(Pool2d { kind, kernel: [3, 2], window }, &[f]).unwrap();
+        g.output("floats", y).unwrap();
+        let result = evaluate(&g, &[("q", &x), ("f", &floats)]).unwrap();
+        let expected = result.outputs["floats"].as_f32().unwrap().iter().map(|y| y.round_ties_even() as i8);
+        assert_eq!(result.outputs["bytes"].as_i8().unwrap(), expected.collect::<Vec<_>>());
+    }
+    let mut g = Graph::new();
+    let q = g.input("q", TensorType::new(DType::I8, &[1, 1, 4, 4])).unwrap();
+    let refused = |g: &mut Graph, kind, window| {
+        g.apply(QuantizedPool2d { kind, kernel: [2, 2], window }, &[q]).unwrap_err().to_string()
+    };
+    let error = refused(&mut g, PoolKind::Average, Window::default());
+    assert!(error.contains("counts padding"), "{error}");
+    let error = refused(&mut g, PoolKind::Max, Window::square(1, 2));
+    assert!(error.contains("nothing inside"), "{error}");
 }

@@ -140,6 +140,24 @@ fn bits_that_nothing_is_measured_into_do_not_count() {
 }
 
 #[test]
+fn what_does_not_fit_memory_is_known_before_it_is_run() {
+    let circuit = circuit();
+    let z = [PauliSum::from(PauliString::z(0))];
+    // Of a density matrix of 4 qubits there are 256 entries of 16 bytes, of a state 16.
+    for (execution, bytes) in [(Execution::Exact, 4096), (Execution::Trajectories(2), 256)] {
+        let backend = |memory| {
+            let options = NoisyOptions { execution, memory, ..NoisyOptions::default() };
+            NoisyBackend::new(device("ounce_line"), options)
+        };
+        assert!(backend(bytes).check_size(&circuit, &z).is_ok());
+        let error = backend(bytes - 1).check_size(&circuit, &z);
+        let refused =
+            matches!(error, Err(BackendError::TooLarge { qubits: 4, bytes: own, .. }) if own == bytes);
+        assert!(refused, "{error:?}");
+    }
+}
+
+#[test]
 fn readout_alone_is_an_affine_map() {
     let string = |text| PauliString::parse(text).unwrap();
     let observables = [PauliSum::new([(0.5, string("ZIIZ")), (1.0, string("IXII"))]), string("ZZZZ").into()];

@@ -65,22 +65,23 @@ OUNCE_INLINE void ounce_store_rows_fast(const ounce_requantize *r, int32_t chann
 void ounce_store_places(const ounce_requantize *r, int32_t channel, const int32_t *sums, int32_t count, int8_t *y,
                         uint8_t *unclamped, size_t at, size_t stride)
 {
+    uint8_t *const bits = ounce_saved(unclamped);
 #if OUNCE_FAST
     if (ounce_is_fast(r)) {
-        if (r->rounding == OUNCE_FIXED_POINT) {
-            ounce_store_places_fast(r, channel, OUNCE_FIXED_POINT, sums, count, y, unclamped, at, stride);
-        } else if (r->rounding == OUNCE_TRUNCATE) {
-            ounce_store_places_fast(r, channel, OUNCE_TRUNCATE, sums, count, y, unclamped, at, stride);
-        } else if (unclamped == NULL) {
+        if (ounce_rounds(r, OUNCE_FIXED_POINT)) {
+            ounce_store_places_fast(r, channel, OUNCE_FIXED_POINT, sums, count, y, bits, at, stride);
+        } else if (ounce_rounds(r, OUNCE_TRUNCATE)) {
+            ounce_store_places_fast(r, channel, OUNCE_TRUNCATE, sums, count, y, bits, at, stride);
+        } else if (OUNCE_WITH_NEAREST && (bits == NULL)) {
             ounce_store_places_fast(r, channel, OUNCE_NEAREST, sums, count, y, NULL, at, stride);
-        } else {
-            ounce_store_places_fast(r, channel, OUNCE_NEAREST, sums, count, y, unclamped, at, stride);
+        } else if (OUNCE_WITH_NEAREST) {
+            ounce_store_places_fast(r, channel, OUNCE_NEAREST, sums, count, y, bits, at, stride);
         }
         return;
     }
 #endif
     for (int32_t c = 0; c < count; c++) {
-        ounce_store(r, channel, sums[c], y, unclamped, at + (size_t)c * stride);
+        ounce_store(r, channel, sums[c], y, bits, at + (size_t)c * stride);
     }
 }
 
@@ -88,23 +89,24 @@ void ounce_store_places(const ounce_requantize *r, int32_t channel, const int32_
 OUNCE_APART void ounce_store_rows(const ounce_requantize *r, int32_t channel, const int32_t *sums, int32_t rows, int32_t columns, int8_t *y,
                                   uint8_t *unclamped, size_t at, size_t stride)
 {
+    uint8_t *const bits = ounce_saved(unclamped);
 #if OUNCE_FAST
     if ((columns == 4) && ounce_is_fast(r)) {
-        if (r->rounding == OUNCE_FIXED_POINT) {
-            ounce_store_rows_fast(r, channel, OUNCE_FIXED_POINT, sums, rows, y, unclamped, at, stride);
-        } else if (r->rounding == OUNCE_TRUNCATE) {
-            ounce_store_rows_fast(r, channel, OUNCE_TRUNCATE, sums, rows, y, unclamped, at, stride);
-        } else if (unclamped == NULL) {
+        if (ounce_rounds(r, OUNCE_FIXED_POINT)) {
+            ounce_store_rows_fast(r, channel, OUNCE_FIXED_POINT, sums, rows, y, bits, at, stride);
+        } else if (ounce_rounds(r, OUNCE_TRUNCATE)) {
+            ounce_store_rows_fast(r, channel, OUNCE_TRUNCATE, sums, rows, y, bits, at, stride);
+        } else if (OUNCE_WITH_NEAREST && (bits == NULL)) {
             ounce_store_rows_fast(r, channel, OUNCE_NEAREST, sums, rows, y, NULL, at, stride);
-        } else {
-            ounce_store_rows_fast(r, channel, OUNCE_NEAREST, sums, rows, y, unclamped, at, stride);
+        } else if (OUNCE_WITH_NEAREST) {
+            ounce_store_rows_fast(r, channel, OUNCE_NEAREST, sums, rows, y, bits, at, stride);
         }
         return;
     }
 #endif
     for (int32_t row = 0; row < rows; row++) {
         for (int32_t c = 0; c < columns; c++) {
-            ounce_store(r, channel + row, sums[4 * row + c], y, unclamped, at + (size_t)row + (size_t)c * stride);
+            ounce_store(r, channel + row, sums[4 * row + c], y, bits, at + (size_t)row + (size_t)c * stride);
         }
     }
 }
@@ -210,7 +212,7 @@ OUNCE_INLINE void ounce_multiply_row(int32_t taps, int even_taps, const int16_t 
     for (int32_t c = 0; c < 4; c++) {
         int32_t sum = bias;
         for (int32_t t = 0; t < taps; t++) {
-            sum += block[(t >> 2) * 16 + c * 4 + place[t & 3]] * w[t];
+            sum = ounce_wrapping_add(sum, block[(t >> 2) * 16 + c * 4 + place[t & 3]] * w[t]);
         }
         sums[c] = sum;
     }

@@ -1,6 +1,18 @@
 /* Convolutions that sum over input channels: pointwise, general, fully connected. */
 #include "ounce_internal.h"
 
+/* One place: every weight is used once, so that nothing need be expanded. Works on a copy, since y may be x. */
+static void ounce_dense_s8(int32_t in_channels, int32_t out_channels, const int8_t *x, int32_t x_zero, const int8_t *w, const int32_t *bias,
+                           const ounce_requantize *requantize, int8_t *y, uint8_t *unclamped, void *scratch)
+{
+    int8_t *copy = scratch;
+    (void)memcpy(copy, x, (size_t)in_channels);
+    for (int32_t o = 0; o < out_channels; o++) {
+        const int32_t sum = ounce_wrapping_add(bias[o], ounce_dot(in_channels, copy, x_zero, &w[o * in_channels]));
+        ounce_store(requantize, o, sum, y, unclamped, (size_t)o);
+    }
+}
+
 void ounce_pointwise_s8(int32_t pixels, int32_t in_channels, int32_t out_channels, const int8_t *x, int32_t x_zero, const int8_t *w,
                         const int32_t *bias, const ounce_requantize *requantize, int8_t *y, uint8_t *unclamped, void *scratch)
 {
@@ -8,6 +20,10 @@ void ounce_pointwise_s8(int32_t pixels, int32_t in_channels, int32_t out_channel
     const int32_t blocks = (pixels + 3) / 4;
     if (unclamped != NULL) {
         (void)memset(unclamped, 0, ((size_t)pixels * (size_t)out_channels + 7U) / 8U);
+    }
+    if (pixels == 1) {
+        ounce_dense_s8(in_channels, out_channels, x, x_zero, w, bias, requantize, y, unclamped, scratch);
+        return;
     }
     for (int32_t b = 0; b < blocks; b++) {
         /* Where pixels grow, the last one goes first, so that they may grow in place. */
@@ -96,31 +112,11 @@ void ounce_conv_s8(const ounce_conv *conv, const int8_t *x, int32_t x_zero, cons
     }
 }
 
-/* sum_i (x[i] - x_zero) * w[i]. */
-static int32_t ounce_dot(int32_t count, const int8_t *x, int32_t x_zero, const int8_t *w)
-{
-    int32_t sum = 0;
-    int32_t i = 0;
-#if OUNCE_DSP
-    const uint32_t minus_zero = ((uint32_t)(-x_zero) & 0xffffU) | ((uint32_t)(-x_zero) << 16);
-    for (; i < (count & ~3); i += 4) {
-        const uint32_t x4 = ounce_load4(&x[i]);
-        const uint32_t w4 = ounce_load4(&w[i]);
-        sum = ounce_smlad(ounce_sxtab16(minus_zero, x4), ounce_sxtb16(w4), sum);
-        sum = ounce_smlad(ounce_sxtab16_odd(minus_zero, x4), ounce_sxtb16_odd(w4), sum);
-    }
-#endif
-    for (; i < count; i++) {
-        sum += (x[i] - x_zero) * w[i];
-    }
-    return sum;
-}
-
 void ounce_dense_s8_s32(int32_t in_channels, int32_t out_channels, const int8_t *x, int32_t x_zero, const int8_t *w,
                         const int32_t *bias, int32_t *y)
 {
     for (int32_t o = 0; o < out_channels; o++) {
-        y[o] = bias[o] + ounce_dot(in_channels, x, x_zero, &w[o * in_channels]);
+        y[o] = ounce_wrapping_add(bias[o], ounce_dot(in_channels, x, x_zero, &w[o * in_channels]));
     }
 }
 
@@ -128,6 +124,6 @@ void ounce_dense_s8_f32(int32_t in_channels, int32_t out_channels, const int8_t 
                         const int32_t *bias, const float *scale, float *y)
 {
     for (int32_t o = 0; o < out_channels; o++) {
-        y[o] = (float)(bias[o] + ounce_dot(in_channels, x, x_zero, &w[o * in_channels])) * scale[o];
+        y[o] = (float)(ounce_wrapping_add(bias[o], ounce_dot(in_channels, x, x_zero, &w[o * in_channels]))) * scale[o];
     }
 }

@@ -56,7 +56,7 @@ static int32_t ounce_corrected_bias(const int8_t *w, int32_t taps, int32_t x_zer
     for (int32_t t = 0; t < taps; t++) {
         sum += w[t];
     }
-    return bias - x_zero * sum;
+    return ounce_wrapping_add(bias, -(x_zero * sum));
 }
 
 #if OUNCE_DSP
@@ -248,7 +248,7 @@ static void ounce_row_sums(const ounce_conv *conv, const ounce_plane *plane, con
         int32_t sum = bias;
         for (int32_t ky = 0; ky < conv->kernel_height; ky++) {
             for (int32_t kx = 0; kx < conv->kernel_width; kx++) {
-                sum += window[ky * plane->width + kx] * w[ky * conv->kernel_width + kx];
+                sum = ounce_wrapping_add(sum, window[ky * plane->width + kx] * w[ky * conv->kernel_width + kx]);
             }
         }
         sums[c] = sum;

@@ -2,6 +2,7 @@
 #ifndef OUNCE_INTERNAL_H
 #define OUNCE_INTERNAL_H
 
+#include "ounce_config.h"
 #include "ounce_tiny.h"
 
 #include <float.h>
@@ -139,6 +140,12 @@ static inline int32_t ounce_saturate8(int32_t x)
 #endif
 }
 
+/* a + b modulo 2^32, as the instructions of SIMD add. */
+static inline int32_t ounce_wrapping_add(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
 static inline int32_t ounce_clamp(int32_t x, int32_t low, int32_t high)
 {
     return (x < low) ? low : ((x > high) ? high : x);
@@ -159,6 +166,15 @@ static inline int32_t ounce_round_even(float x)
     const volatile float shifted = far + 12582912.0f;
     return (int32_t)(shifted - 12582912.0f);
 #endif
+}
+
+/* Nearest integer, ties away from zero; beyond +-2^22: that bound. */
+static inline int32_t ounce_round_away(float x)
+{
+    const float far = (x > OUNCE_FAR) ? OUNCE_FAR : ((x < -OUNCE_FAR) ? -OUNCE_FAR : x);
+    const int32_t towards_zero = (int32_t)far;
+    const float rest = far - (float)towards_zero;
+    return towards_zero + ((rest >= 0.5f) ? 1 : 0) - ((rest <= -0.5f) ? 1 : 0);
 }
 
 /* Towards zero; beyond +-2^22: that bound. */
@@ -189,6 +205,22 @@ static inline int32_t ounce_multiply_fixed(int32_t x, int32_t multiplier, int32_
     const int32_t remainder = high & mask;
     const int32_t threshold = (mask >> 1) + ((high < 0) ? 1 : 0);
     return (high >> right) + ((remainder > threshold) ? 1 : 0);
+}
+
+/* Whether sums become bytes in this way; known at compile time where there is no or no other way. `rounding` is a constant. */
+OUNCE_INLINE int ounce_rounds(const ounce_requantize *r, ounce_rounding rounding)
+{
+    const int nearest = OUNCE_WITH_NEAREST;
+    const int truncate = OUNCE_WITH_TRUNCATE;
+    const int fixed_point = OUNCE_WITH_FIXED_POINT;
+    const int present = (rounding == OUNCE_NEAREST) ? nearest : ((rounding == OUNCE_TRUNCATE) ? truncate : fixed_point);
+    return (present != 0) && (((nearest + truncate + fixed_point) == 1) || (r->rounding == rounding));
+}
+
+/* Where bits are to be saved, or NULL. */
+OUNCE_INLINE uint8_t *ounce_saved(uint8_t *unclamped)
+{
+    return OUNCE_WITH_UNCLAMPED ? unclamped : NULL;
 }
 
 #if OUNCE_DSP && OUNCE_VFP
@@ -251,7 +283,7 @@ OUNCE_INLINE int32_t ounce_fast_sum(int32_t sum, const ounce_factor *f, int32_t 
 /* Whether all of -128..127 may be used. */
 static inline int ounce_is_fast(const ounce_requantize *r)
 {
-    return (r->low == -128) && (r->high == 127);
+    return (OUNCE_WITH_BOUNDS == 0) || ((r->low == -128) && (r->high == 127));
 }
 #else
 #define OUNCE_FAST 0
@@ -259,12 +291,12 @@ static inline int ounce_is_fast(const ounce_requantize *r)
 
 static inline int32_t ounce_requantized(const ounce_requantize *r, int32_t channel, int32_t sum)
 {
-    int32_t q;
-    if (r->rounding == OUNCE_NEAREST) {
+    int32_t q = 0;
+    if (ounce_rounds(r, OUNCE_NEAREST)) {
         q = ounce_round_even((float)sum * r->scale[channel]);
-    } else if (r->rounding == OUNCE_TRUNCATE) {
+    } else if (ounce_rounds(r, OUNCE_TRUNCATE)) {
         q = ounce_round_zero((float)sum * r->scale[channel]);
-    } else {
+    } else if (OUNCE_WITH_FIXED_POINT) {
         q = ounce_multiply_fixed(sum, r->multiplier[channel], r->shift[channel]);
     }
     return q + r->zero;
@@ -282,11 +314,37 @@ static inline void ounce_set_bit(uint8_t *bits, size_t at, int condition)
 static inline void ounce_store(const ounce_requantize *r, int32_t channel, int32_t sum, int8_t *y, uint8_t *unclamped, size_t at)
 {
     const int32_t q = ounce_requantized(r, channel, sum);
-    const int32_t clamped = ounce_clamp(q, r->low, r->high);
+    const int32_t clamped = OUNCE_WITH_BOUNDS ? ounce_clamp(q, r->low, r->high) : ounce_saturate8(q);
     y[at] = (int8_t)clamped;
-    if (unclamped != NULL) {
+    if (ounce_saved(unclamped) != NULL) {
         ounce_set_bit(unclamped, at, q == clamped);
     }
+}
+
+/* sum_i (x[i] - x_zero) * w[i]. */
+static inline int32_t ounce_dot(int32_t count, const int8_t *x, int32_t x_zero, const int8_t *w)
+{
+    int32_t sum = 0;
+    int32_t i = 0;
+#if OUNCE_DSP
+    const uint32_t minus_zero = ((uint32_t)(-x_zero) & 0xffffU) | ((uint32_t)(-x_zero) << 16);
+    for (; i < (count & ~3); i += 4) {
+        const uint32_t x4 = ounce_load4(&x[i]);
+        const uint32_t w4 = ounce_load4(&w[i]);
+        sum = ounce_smlad(ounce_sxtab16(minus_zero, x4), ounce_sxtb16(w4), sum);
+        sum = ounce_smlad(ounce_sxtab16_odd(minus_zero, x4), ounce_sxtb16_odd(w4), sum);
+    }
+#endif
+    for (; i < count; i++) {
+        sum += (x[i] - x_zero) * w[i];
+    }
+    return sum;
+}
+
+/* Number `k` of the channels that are selected. */
+static inline int32_t ounce_selected(const ounce_selection *selection, int32_t k)
+{
+    return (selection->index != NULL) ? (int32_t)selection->index[k] : k;
 }
 
 /* Sums of one channel at `count` places, `stride` elements apart: as ounce_store, one after the other. */

@@ -6,7 +6,7 @@
  *    calls checks shapes.
  *  - Images are HWC: element (y, x, c) at (y * width + x) * channels + c. Weights of a convolution are OHWI: output channel,
  *    kernel row, kernel column, input channel; of a depthwise one [channel][kernel row][kernel column].
- *  - A quantized activation stands for (q - zero) * scale. Weights are symmetric. Sums are int32, so that a kernel may have at most
+ *  - A quantized activation stands for (q - zero) * scale. Weights are symmetric. Sums are int32 and wrap around; a kernel may have at most
  *    65000 taps. Padding stands for 0.
  *  - Bits are packed eight to a byte, the first in the lowest bit, in the order of the elements.
  *  - Floating-point: single precision, every operation rounded to nearest even, no fused multiply-add. Compile with
@@ -53,7 +53,9 @@ typedef enum {
     /* q = towards_zero((float)sum * scale[c]) + zero: what TinyEngine's kernels compute. */
     OUNCE_TRUNCATE = 1,
     /* q = sum * multiplier[c] * 2^(shift[c] - 31) + zero as TFLite computes it, with two roundings (gemmlowp). */
-    OUNCE_FIXED_POINT = 2
+    OUNCE_FIXED_POINT = 2,
+    /* of additions alone: ties away from zero, once the zero point is added */
+    OUNCE_AWAY = 3
 } ounce_rounding;
 
 /* From int32 sums to int8: q, then clamped to low..high. Products beyond +-2^22 count as +-2^22 before zero is added. */
@@ -72,14 +74,13 @@ int32_t ounce_requantize_one(const ounce_requantize *requantize, int32_t channel
 
 /* ---- Inference ---- */
 
-/* Bytes of scratch, aligned to 8. */
+/* Bytes of scratch, aligned to 8. A plane is one channel with its padding: as far as windows reach, and at least to the end of the image. */
 #define OUNCE_ROUND4(n) (((n) + 3) & ~3)
 #define OUNCE_POINTWISE_SCRATCH(in_channels) (8 * OUNCE_ROUND4(in_channels))
 #define OUNCE_CONV_SCRATCH(kernel_height, kernel_width, in_channels) \
     (9 * OUNCE_ROUND4((kernel_height) * (kernel_width) * (in_channels)) + 8)
-#define OUNCE_DEPTHWISE_SCRATCH(in_height, in_width, kernel_height, kernel_width) \
-    (OUNCE_ROUND4(((in_height) + 2 * (kernel_height)) * ((in_width) + 2 * (kernel_width)) + 8) + \
-     (kernel_height) * 8 * (((kernel_width) + 3) / 4))
+#define OUNCE_DEPTHWISE_SCRATCH(plane_height, plane_width, kernel_height, kernel_width) \
+    (OUNCE_ROUND4((plane_height) * (plane_width) + 8) + (kernel_height) * 8 * (((kernel_width) + 3) / 4))
 #define OUNCE_DEPTHWISE_GRADIENT_SCRATCH(out_height, out_width, kernel_height, kernel_width) \
     (4 * (((out_height) + 2 * (kernel_height)) * ((out_width) + 2 * (kernel_width)) + (kernel_height) * (kernel_width)))
 
@@ -93,13 +94,25 @@ void ounce_pointwise_s8(int32_t pixels, int32_t in_channels, int32_t out_channel
 void ounce_conv_s8(const ounce_conv *conv, const int8_t *x, int32_t x_zero, const int8_t *w, const int32_t *bias,
                    const ounce_requantize *requantize, int8_t *y, uint8_t *unclamped, void *scratch);
 
+/* Channels in groups, each with in_channels / groups inputs and out_channels / groups outputs, and taps that lie apart. */
+typedef struct {
+    int32_t groups;
+    int32_t dilation_height;
+    int32_t dilation_width;
+} ounce_grouping;
+
+/* Any convolution: with groups, dilation, several results for each channel. Weights are [output][kernel row][kernel column][input of the group], scratch is as
+ * many bytes as one output has taps. `y` and `x` must not overlap. */
+void ounce_grouped_conv_s8(const ounce_conv *conv, const ounce_grouping *grouping, const int8_t *x, int32_t x_zero, const int8_t *w,
+                           const int32_t *bias, const ounce_requantize *requantize, int8_t *y, uint8_t *unclamped, void *scratch);
+
 /* Depthwise convolution; in_channels == out_channels. Works on one channel after the other, copied to `scratch` with its padding, so `y` may be `x`
  * where there are no more output places than input places. */
 void ounce_depthwise_s8(const ounce_conv *conv, const int8_t *x, int32_t x_zero, const int8_t *w, const int32_t *bias,
                         const ounce_requantize *requantize, int8_t *y, uint8_t *unclamped, void *scratch);
 
 /* y = requantize of real values a + b with y_scale: r = (a - a_zero) * a_scale + (b - b_zero) * b_scale; q = round(r / y_scale) + y_zero;
- * clamped to -128..127. `rounding` is OUNCE_NEAREST or OUNCE_TRUNCATE. `y` may be `a` or `b`. */
+ * clamped to -128..127, with OUNCE_NEAREST; with OUNCE_AWAY, which is what TinyEngine computes, q = round(r / y_scale + y_zero). `y` may be `a` or `b`. */
 typedef struct {
     ounce_rounding rounding;
     float a_scale;
@@ -137,8 +150,33 @@ void ounce_dequantize_s8(size_t count, const int8_t *x, int32_t zero, float scal
 /* y[i] = round_half_to_even(x[i] / scale) + zero, clamped to -128..127. */
 void ounce_quantize_s8(size_t count, const float *x, float scale, int32_t zero, int8_t *y);
 
-/* The first `kept` bytes of each pixel of `bytes`: the leading channels of an image. `y` may be `x`. */
-void ounce_first_channels(int32_t pixels, size_t bytes, size_t kept, const void *x, void *y);
+/* y[i] = table[x[i] + 128]: any function of a byte. `y` may be `x`. */
+void ounce_lookup_s8(size_t count, const int8_t *x, const int8_t *table, int8_t *y);
+
+/* y[i] = x[i], clamped to low..high. `y` may be `x`. */
+void ounce_clip_s8(size_t count, int32_t low, int32_t high, const int8_t *x, int8_t *y);
+
+/* Copies `count` blocks of `bytes`, which begin `x_step` bytes apart, to where they begin `y_step` bytes apart: cuts channels out of an image, joins
+ * images. `y` may be `x` where `y_step` is at most `x_step`. */
+void ounce_copy_blocks(int32_t count, size_t bytes, const void *x, size_t x_step, void *y, size_t y_step);
+
+/* The image of elements of `bytes` amid bytes of `value`, in_height x in_width at row pad_top and column pad_left of out_height x out_width; other members of
+ * `window` are not read. */
+void ounce_pad(const ounce_conv *window, size_t bytes, int32_t value, const void *x, void *y);
+
+/* y[c][r] = x[r][c], elements of `bytes`: from channels last to channels first and back. */
+void ounce_transpose(int32_t rows, int32_t columns, size_t bytes, const void *x, void *y);
+
+/* The mean of TFLite over `count` bytes that lie `distance` apart, of `outputs` such rows that begin `step` apart: sums of x - x_zero, scaled by a fixed-point
+ * multiplier that divides by the count, plus y_zero, clamped to -128..127. */
+typedef struct {
+    int32_t x_zero;
+    int32_t y_zero;
+    int32_t multiplier;
+    int32_t shift;
+} ounce_fixed_mean;
+void ounce_mean_fixed_s8(int32_t outputs, size_t step, int32_t count, size_t distance, const ounce_fixed_mean *mean, const int8_t *x,
+                         int8_t *y);
 
 /* Largest element of the window within the image. Every window must touch the image. */
 void ounce_max_pool_s8(const ounce_conv *window, const int8_t *x, int8_t *y);
@@ -201,6 +239,9 @@ typedef struct {
     const uint16_t *index;
 } ounce_selection;
 
+/* y[p][k] = x[p][i_k], elements of `bytes`: what a backward pass needs of an image. Indices ascend. `y` may be `x`. */
+void ounce_select_channels(int32_t pixels, int32_t channels, size_t bytes, const ounce_selection *selection, const void *x, void *y);
+
 /* gb[c] = sum over p ascending of g[p][c]. */
 void ounce_bias_gradient(int32_t pixels, int32_t channels, const float *g, float *gb);
 
@@ -250,11 +291,15 @@ float ounce_uniform(uint32_t seed, uint32_t step, uint32_t element);
 void ounce_scaling(int32_t channels, const float *scale, float factor, float *qas);
 
 /* Updates rows `first` to `first + rows - 1` of w [outputs][taps][in_channels] by gw [rows][taps][selection.count]. qas[o] = 1 / s_w[o]^2 for
- * quantization-aware scaling. `residual` is NULL or [outputs][taps][selection.count]; elements are numbered likewise. A depthwise
- * convolution has taps = kernel_height * kernel_width, in_channels = 1, selection {1, NULL}, and rows = selected channels
- * if these are the first ones; for an index list call it once for each channel. */
+ * quantization-aware scaling. `residual` is NULL or [outputs][taps][selection.count]; elements are numbered likewise. For the first channels of a depthwise
+ * convolution, taps = kernel_height * kernel_width, in_channels = 1, selection {1, NULL}. */
 void ounce_update_weights(const ounce_update *update, int32_t taps, int32_t in_channels, const ounce_selection *selection,
                           int32_t first, int32_t rows, const float *gw, const float *qas, int8_t *w, int8_t *residual);
+
+/* Updates channels number `first` to `first + rows - 1` of the selection, of a depthwise w [channels][taps], by gw [rows][taps]; qas[k] and `residual` [selection.count][taps] are
+ * those of channel number k of the selection. */
+void ounce_update_channels(const ounce_update *update, int32_t taps, const ounce_selection *selection, int32_t first, int32_t rows,
+                           const float *gw, const float *qas, int8_t *w, int8_t *residual);
 
 /* Updates int32 biases: d = (gb[c] * qas[c]) * rate, qas[c] = 1 / (s_w[c] * s_x)^2; b is kept within int32. OUNCE_UPDATE_TRUNCATE: b - towards_zero(d);
  * OUNCE_UPDATE_NEAREST: b - round_half_to_even(d); OUNCE_UPDATE_STOCHASTIC: b - floor(d + u); OUNCE_UPDATE_ERROR_FEEDBACK: t =

@@ -1,11 +1,6 @@
 /* Gradients of weights, of selected input channels only. */
 #include "ounce_internal.h"
 
-static inline int32_t ounce_selected(const ounce_selection *selection, int32_t k)
-{
-    return (selection->index != NULL) ? (int32_t)selection->index[k] : k;
-}
-
 /* Four outputs and four inputs at once. */
 static void ounce_weight_gradient_tile(int32_t pixels, int32_t in_channels, int32_t out_channels, const int8_t *x, int32_t x_zero,
                                        const float *g, const int32_t *inputs, int32_t columns, float *gw)

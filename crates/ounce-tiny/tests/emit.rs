@@ -109,6 +109,45 @@ fn network(seed: u64) -> Graph {
     b.graph
 }
 
+/// Whatever else stands in quantized networks.
+fn varied(seed: u64) -> Graph {
+    let mut b = Builder::new(seed);
+    let x = b.image([3, 9 + seed as usize % 3, 11]);
+    // Padding of the zero point, which goes into the convolution, and of something else, which does not.
+    let x = b.conv(x, 6, [3, 3], Window::square(1, 1), 1);
+    let zero = b.random.between(-128, 20);
+    let pad =
+        Pad { before: vec![0, 0, 1, 2], after: vec![0, 0, 2, 0], between: vec![0; 4], value: zero as f32 };
+    let x = b.graph.apply(pad, &[x]).unwrap();
+    let dilated = Window { dilation: [2, 1], stride: [1, 2], before: [2, 0], after: [0, 1] };
+    let left = b.conv(x, 4, [3, 2], dilated, 2);
+    let right = b.conv(x, 12, [3, 2], dilated, 6);
+    let scaling = Scaling::per_tensor(0.05, -3);
+    let floats = b.graph.apply(Dequantize { scaling: scaling.clone() }, &[right]).unwrap();
+    let gate = b.graph.sigmoid(floats).unwrap();
+    let swish = b.graph.mul(floats, gate).unwrap();
+    let right = b.graph.apply(Quantize { scaling, to: DType::I8 }, &[swish]).unwrap();
+    let x = b.graph.apply(Concat { axis: 1 }, &[left, right, left]).unwrap();
+    let pool = |kind, stride| QuantizedPool2d { kind, kernel: [3, 2], window: Window::square(stride, 1) };
+    let most = b.graph.apply(pool(PoolKind::Max, 2), &[x]).unwrap();
+    let x = b.graph.apply(pool(PoolKind::AverageInside, 1), &[most]).unwrap();
+    let shape = b.graph.shape(x).to_vec();
+    let x = b.graph.apply(Crop::along(&shape, 2, 1, 2), &[x]).unwrap();
+    let rows = b.graph.apply(Transpose { axes: vec![0, 2, 3, 1] }, &[x]).unwrap();
+    // Every place is a row of a dense layer.
+    let shape = b.graph.shape(rows).to_vec();
+    let rows = b.graph.apply(Reshape { shape: vec![shape[1] * shape[2], shape[3], 1, 1] }, &[rows]).unwrap();
+    let y = b.pointwise(rows, 5);
+    b.graph.output("dense", y).unwrap();
+    // Channels come first in what is flattened.
+    let all = b.graph.ty(x).elements();
+    let flat = b.graph.apply(Reshape { shape: vec![1, all, 1, 1] }, &[x]).unwrap();
+    let y = b.pointwise(flat, 7);
+    b.graph.output("flat", y).unwrap();
+    b.graph.output("most", most).unwrap();
+    b.graph
+}
+
 fn emitted(graph: &Graph) -> Result<Emitted, EmitError> {
     emit(&[Entry { name: "invoke", graph }], &EmitOptions::default())
 }
@@ -116,32 +155,63 @@ fn emitted(graph: &Graph) -> Result<Emitted, EmitError> {
 #[test]
 fn inference_gives_the_bits_of_the_executor() {
     for seed in 0..6 {
-        let graph = network(seed);
-        let program = emitted(&graph).unwrap();
-        let function = program.function("invoke").unwrap();
-        let mut b = Builder::new(seed + 100);
-        b.graph = graph.clone();
-        let images: Vec<Tensor> = (0..3).map(|_| b.values(graph.inputs()[0])).collect();
-        let requests: Vec<u8> = images.iter().flat_map(|image| function.request(&[image]).unwrap()).collect();
-        let mut machines = vec![run_here(&program, &requests)];
-        if seed == 0 && simulation_is_possible() {
-            machines
-                .extend(Target::ALL.map(|target| Some(run_simulated(&program, target, 2048, &requests).0)));
-        }
-        let mut executor = executor(&graph);
-        let expected: Vec<_> = images
-            .iter()
-            .map(|x| executed(&mut executor, &[("image", x)], &["logits", "features"]))
-            .collect();
-        for answers in machines.into_iter().flatten() {
-            let mut answers = &answers[..];
-            for expected in &expected {
-                let found = function.answer(&mut answers).unwrap();
-                assert_eq!(found[0], expected["logits"], "seed {seed}");
-                assert_eq!(found[1], expected["features"], "seed {seed}");
+        compare(&network(seed), seed);
+    }
+}
+
+#[test]
+fn all_kinds_of_layers_give_the_bits_of_the_executor() {
+    for seed in 0..4 {
+        let graph = varied(seed);
+        compare(&graph, seed);
+        // The gate became a table, and no image of floats is left.
+        let text = &emitted(&graph).unwrap().files[1].1;
+        assert!(text.contains("ounce_lookup_s8") && !text.contains("ounce_dequantize_s8"));
+    }
+}
+
+#[test]
+fn padding_goes_into_convolutions() {
+    let mut b = Builder::new(2);
+    let image = b.image([3, 8, 8]);
+    let y = b.conv(image, 4, [3, 3], Window::default(), 1);
+    let Op::QuantizedConv2d(op) = b.graph.nodes()[0].op.clone() else { panic!("not a convolution") };
+    let inputs = b.graph.nodes()[0].inputs.clone();
+    let sides = vec![0, 0, 1, 1];
+    let pad = Pad { before: sides.clone(), after: sides, between: vec![0; 4], value: op.x_zero as f32 };
+    let padded = b.graph.apply(pad, &[image]).unwrap();
+    let same = b.graph.apply(op, &[padded, inputs[1], inputs[2]]).unwrap();
+    b.graph.output("y", y).unwrap();
+    b.graph.output("same", same).unwrap();
+    assert!(!emitted(&b.graph).unwrap().files[1].1.contains("ounce_pad"));
+    compare(&b.graph, 2);
+}
+
+/// Compares three images here, and with seed 0 on all targets.
+fn compare(graph: &Graph, seed: u64) {
+    let program = emitted(graph).unwrap();
+    let function = program.function("invoke").unwrap();
+    let mut b = Builder::new(seed + 100);
+    b.graph = graph.clone();
+    let images: Vec<Tensor> = (0..3).map(|_| b.values(graph.inputs()[0])).collect();
+    let requests: Vec<u8> = images.iter().flat_map(|image| function.request(&[image]).unwrap()).collect();
+    let mut machines = vec![run_here(&program, &requests)];
+    if seed == 0 && simulation_is_possible() {
+        machines.extend(Target::ALL.map(|target| Some(run_simulated(&program, target, 2048, &requests).0)));
+    }
+    let mut executor = executor(graph);
+    let outputs: Vec<&str> = function.outputs.iter().map(|output| output.label.as_str()).collect();
+    let expected: Vec<_> =
+        images.iter().map(|x| executed(&mut executor, &[("image", x)], &outputs)).collect();
+    for answers in machines.into_iter().flatten() {
+        let mut answers = &answers[..];
+        for expected in &expected {
+            let found = function.answer(&mut answers).unwrap();
+            for (name, found) in outputs.iter().zip(found) {
+                assert_eq!(found, expected[*name], "seed {seed}, {name}");
             }
-            assert!(answers.is_empty());
         }
+        assert!(answers.is_empty());
     }
 }
 
@@ -155,7 +225,7 @@ fn images_overwrite_each_other_where_kernels_allow_it() {
     b.graph.output("y", x).unwrap();
     let memory = emitted(&b.graph).unwrap().memory;
     // The largest image, and the scratch of the depthwise convolution.
-    assert!((2048 + 400..2048 + 600).contains(&memory.arena), "{memory:?}");
+    assert!((2048 + 340..2048 + 380).contains(&memory.arena), "{memory:?}");
     assert_eq!(memory.arena, memory.lower_bound);
 }
 
@@ -163,11 +233,11 @@ fn images_overwrite_each_other_where_kernels_allow_it() {
 fn what_has_no_kernel_is_named() {
     let mut b = Builder::new(4);
     let x = b.image([4, 6, 6]);
-    let dilated = Window { dilation: [2, 2], ..Window::default() };
-    let y = b.conv(x, 4, [3, 3], dilated, 1);
+    let window = Window { dilation: [2, 2], ..Window::default() };
+    let y = b.graph.apply(QuantizedPool2d { kind: PoolKind::Max, kernel: [2, 2], window }, &[x]).unwrap();
     b.graph.output("y", y).unwrap();
     let error = emitted(&b.graph).unwrap_err().to_string();
-    assert!(error.contains("quantized_conv2d_0") && error.contains("dilated"), "{error}");
+    assert!(error.contains("quantized_max_pool2d_0") && error.contains("dilation"), "{error}");
 
     let mut graph = Graph::new();
     let x = graph.input("x", TensorType::f32(&[1, 4])).unwrap();
@@ -217,33 +287,5 @@ fn a_published_network_fits_and_gives_the_bits_of_the_executor() {
         println!("{sizes:?}, stack {}, instructions {:?}", report.stack_peak, report.spans());
         println!("RAM {}, flash {}", sizes.ram(), sizes.flash());
         assert!(sizes.flash() <= program.memory.flash() + 8192, "{sizes:?}, {:?}", program.memory);
-    }
-}
-
-#[test]
-fn networks_of_tensorflow_lite_give_the_bits_of_the_executor() {
-    for name in ["vww_96_int8", "vww", "pretrainedResnet_quant"] {
-        let Some(path) = data(&format!("tiny/{name}.tflite")) else { continue };
-        let bytes = std::fs::read(path).unwrap();
-        let model = ounce_formats::tflite::Model::parse(&bytes).unwrap();
-        let imported = ounce_import::tflite::import(&model, ounce_import::Limits::default()).unwrap();
-        let program = match emitted(&imported.graph) {
-            Ok(program) => program,
-            Err(error) => {
-                assert!(matches!(error, EmitError::Unsupported { .. }), "{error}");
-                println!("{name}: {error}");
-                continue;
-            }
-        };
-        let function = program.function("invoke").unwrap();
-        let mut b = Builder::new(1);
-        b.graph = imported.graph.clone();
-        let image = b.values(b.graph.inputs()[0]);
-        let Some(answers) = run_here(&program, &function.request(&[&image]).unwrap()) else { return };
-        let output = &function.outputs[0].label;
-        let input = &function.inputs[0].label;
-        let expected = executed(&mut executor(&b.graph), &[(input, &image)], &[output]);
-        assert_eq!(function.answer(&mut &answers[..]).unwrap()[0], expected[output], "{name}");
-        println!("{name}: {:?}", program.memory);
     }
 }

@@ -9,9 +9,11 @@ use ounce_graph::ops::Rounding;
 use ounce_graph::{Graph, Tensor};
 use ounce_tiny::emit::interface::STATE;
 use ounce_tiny::emit::{Budget, EmitOptions, Entry, emit};
+use ounce_tiny::scheme::{Scheme, published};
 use ounce_tiny::simulate::Target;
+use ounce_tiny::step::{Channels, Head, StepOptions, inference, training_step};
 use support::emitted::{data, executor, run_here, run_simulated};
-use support::learning::{SCHEME_49, Scheme, import, network, small, training_step};
+use support::learning::{import, network, scheme, small};
 use support::{Random, simulation_is_possible};
 
 /// Integers of a parameter.
@@ -24,12 +26,9 @@ fn ints(tensor: &Tensor) -> Vec<i64> {
 }
 
 /// Inference and one step as graphs.
-fn graphs(network: &Network, scheme: &Scheme, weights: Rounding, biases: Rounding) -> [Graph; 2] {
-    let imported = import(network, false);
-    let mut inference = imported.graph;
-    inference.clear_outputs();
-    inference.output("logits", imported.classifier.output).unwrap();
-    [inference, training_step(&import(network, true), scheme, weights, biases)]
+fn graphs(network: &Network, scheme: &Scheme, options: &StepOptions) -> [Graph; 2] {
+    let step = training_step(&import(network, true).into(), scheme, options).unwrap();
+    [inference(&import(network, false).into(), options.head).unwrap(), step]
 }
 
 /// Takes steps here, in the executor, and with `simulate` under QEMU. Here and there the bits are the same; the executor's losses agree, and its parameters, where `exact`, but for
@@ -107,16 +106,22 @@ fn learn(graphs: &[Graph; 2], steps: i32, rates: [f32; 2], exact: bool, simulate
     losses
 }
 
-const SCHEME: Scheme = Scheme { biases: 6, weights: &[(1, 0.5), (2, 1.0), (4, 0.4), (5, 1.0), (6, 1.0)] };
+/// All kinds of convolutions in whole and in part.
+fn mixed() -> Scheme {
+    scheme(6, &[(1, 0.5), (2, 0.5), (4, 0.4), (5, 1.0), (6, 1.0)])
+}
 
 #[test]
 fn steps_are_those_of_the_executor() {
     let network = small(&mut Random(7), 5);
     let truncated = (Rounding::Truncate, Rounding::TruncateStep);
     for (weights, biases) in [(Rounding::Nearest, Rounding::Nearest), truncated] {
-        let graphs = graphs(&network, &SCHEME, weights, biases);
-        let losses = learn(&graphs, 3, [5e-2, 2e-2], true, weights == Rounding::Nearest);
-        println!("{losses:?}");
+        for (head, channels) in [(Head::Int8, Channels::First), (Head::Float, Channels::Largest)] {
+            let options = StepOptions { weights, biases, scaling: true, head, channels };
+            let graphs = graphs(&network, &mixed(), &options);
+            let losses = learn(&graphs, 3, [5e-2, 2e-2], true, weights == Rounding::Nearest);
+            println!("{losses:?}");
+        }
     }
 }
 
@@ -125,10 +130,13 @@ fn every_rounding_learns() {
     let network = small(&mut Random(8), 5);
     let seed = Rounding::Stochastic { seed: 9 };
     for rounding in [Rounding::Nearest, seed, Rounding::ErrorFeedback] {
-        let losses = learn(&graphs(&network, &SCHEME, rounding, rounding), 60, [0.5, 0.25], false, false);
-        println!("{rounding:?} {losses:?}");
-        if let [first, second, .., before, last] = losses[..] {
-            assert!(before + last < 0.5 * (first + second), "{rounding:?}: {losses:?}");
+        for (head, channels) in [(Head::Int8, Channels::First), (Head::Float, Channels::Largest)] {
+            let options = StepOptions { head, channels, ..StepOptions::rounded(rounding) };
+            let losses = learn(&graphs(&network, &mixed(), &options), 60, [0.5, 0.25], false, false);
+            println!("{rounding:?} {losses:?}");
+            if let [first, second, .., before, last] = losses[..] {
+                assert!(before + last < 0.5 * (first + second), "{rounding:?}: {losses:?}");
+            }
         }
     }
 }
@@ -136,7 +144,11 @@ fn every_rounding_learns() {
 #[test]
 fn a_published_network_learns_with_the_scheme_of_49_kb() {
     let Some(path) = data("tiny/mcunet-5fps.pkl") else { return };
-    let graphs = graphs(&network(&path, 10), &SCHEME_49, Rounding::Nearest, Rounding::Nearest);
-    let losses = learn(&graphs, 2, [8e-4, 4e-4], true, true);
-    println!("{losses:?}");
+    let smallest = published("mcunet-5fps").next().unwrap().scheme();
+    let nearest = StepOptions::rounded(Rounding::Nearest);
+    for options in [StepOptions { head: Head::Int8, channels: Channels::First, ..nearest }, nearest] {
+        let graphs = graphs(&network(&path, 10), &smallest, &options);
+        let losses = learn(&graphs, 2, [8e-4, 4e-4], true, true);
+        println!("{options:?}: {losses:?}");
+    }
 }

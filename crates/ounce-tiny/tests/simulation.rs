@@ -165,6 +165,41 @@ fn the_run_time_compiles_for_processors_without_simd_or_floating_point() {
 }
 
 #[test]
+fn code_is_no_larger_than_is_said() {
+    if !simulation_is_possible() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for file in runtime::HEADERS.iter().chain(runtime::SOURCES) {
+        std::fs::write(folder.path().join(file.name), file.text).expect("a file");
+    }
+    let run = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).current_dir(folder.path()).args(arguments).output();
+        let output = output.expect("the program starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for target in Target::ALL {
+        for file in runtime::SOURCES {
+            let options = [target.compiler_flags(), runtime::REQUIRED_FLAGS].concat();
+            run(
+                Tool::CrossCompiler.program(),
+                &[&options[..], &["-O2", "-c", file.name, "-o", "a.o"]].concat(),
+            );
+            let sizes = run("arm-none-eabi-size", &["a.o"]);
+            let text =
+                sizes.lines().nth(1).and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            let (text, most) = (text.expect("the size of a section"), runtime::code_bytes(file));
+            assert!(
+                text <= most && 2 * text > most / 2,
+                "{target:?}: {} has {text} bytes, not {most}",
+                file.name
+            );
+        }
+    }
+}
+
+#[test]
 fn scratch_is_the_same_for_planner_and_kernel() {
     let mut program = support::Program::default();
     let mut expected = Vec::new();

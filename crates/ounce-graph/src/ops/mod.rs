@@ -15,11 +15,13 @@ mod pieces;
 mod pool;
 mod quantized_add;
 mod quantized_conv2d;
+mod quantized_dense;
 mod quantized_pool;
 mod quantized_sgd;
 mod reduce;
 mod requantize;
 mod resize;
+mod select_channels;
 mod sgd;
 mod softmax;
 mod unary;
@@ -42,11 +44,13 @@ pub use pieces::{Concat, Crop, Pad};
 pub use pool::{Pool2d, Pool2dGradient, PoolKind};
 pub use quantized_add::QuantizedAdd;
 pub use quantized_conv2d::QuantizedConv2d;
-pub use quantized_pool::QuantizedGlobalAvgPool;
+pub use quantized_dense::QuantizedDense;
+pub use quantized_pool::{QuantizedGlobalAvgPool, QuantizedPool2d};
 pub use quantized_sgd::{QuantizedSgd, Rounding};
 pub use reduce::{Reduce, ReduceKind, ReduceMaxGradient};
 pub use requantize::{FixedScale, Requantize};
 pub use resize::{Coordinates, Resize, ResizeGradient, ResizeMode};
+pub use select_channels::SelectChannels;
 pub use sgd::{Adam, Momentum, MovingAverage, Sgd};
 pub use softmax::{CrossEntropy, CrossEntropyGradient, Softmax, SoftmaxGradient};
 pub use unary::{Unary, UnaryGradient, UnaryKind};
@@ -85,6 +89,7 @@ macro_rules! operators {
 operators! {
     Adam, ApplyMask, BatchNorm, Binary, Cast, Clip, ClipGradient, Concat, Conv2d, Conv2dWeightGradient, ConvTranspose2d, Crop, CrossEntropy,
     CrossEntropyGradient, Custom, Dequantize, Expand, Gather, MatMul, Momentum, MovingAverage, Normalize, NormalizeGradient, Pad, Pool2d,
-    Pool2dGradient, Quantize, QuantizedAdd, QuantizedConv2d, QuantizedGlobalAvgPool, QuantizedSgd, Reduce, ReduceMaxGradient, Reshape, Resize,
-    ResizeGradient, ScatterAdd, Sgd, Softmax, SoftmaxGradient, Transpose, Unary, UnaryGradient,
+    Pool2dGradient, Quantize, QuantizedAdd, QuantizedConv2d, QuantizedDense, QuantizedGlobalAvgPool, QuantizedPool2d, QuantizedSgd, Reduce,
+    ReduceMaxGradient, Reshape, Resize, ResizeGradient, ScatterAdd, SelectChannels, Sgd, Softmax, SoftmaxGradient, Transpose, Unary,
+    UnaryGradient,
 }

@@ -32,15 +32,7 @@ pub struct Pool2d {
 impl Pool2d {
     fn output(&self, x: &TensorType) -> Result<Vec<usize>, OpError> {
         let [h, w] = self.window.output([x.shape[2], x.shape[3]], self.kernel)?;
-        for axis in 0..2 {
-            let reach = (self.kernel[axis] - 1) * self.window.dilation[axis] + 1;
-            if self.window.before[axis] >= reach || self.window.after[axis] >= reach {
-                return Err(OpError::attribute(
-                    "window",
-                    "a padding as wide as the window leaves places with nothing inside",
-                ));
-            }
-        }
+        self.window.check_inside(self.kernel)?;
         Ok(vec![x.shape[0], x.shape[1], h, w])
     }
 

@@ -1,5 +1,6 @@
 //! Updates of quantized parameters in place, with quantization-aware scaling.
 
+use super::SelectChannels;
 use crate::error::OpError;
 use crate::io::Io;
 use crate::operator::{Operator, expect_dtype, expect_dtypes, expect_inputs, expect_shape};
@@ -28,17 +29,19 @@ pub enum Rounding {
 
 /// `w - rate factor[c] g` for a parameter in i8 or i32 with output channels `c` along axis 0, in its own element type.
 ///
-/// Inputs: `w`; the gradient `g` in f32, of the shape of `w` or of a leading block of it, outside which `w` stays; the learning rate, a single float. Then, for
+/// Inputs: `w`; the gradient `g` in f32, of the shape of `w`, of a leading block of it, or of chosen channels of it, outside which `w` stays; the learning rate, a single float. Then, for
 /// [`Rounding::Stochastic`], the number of the step in i32; for [`Rounding::ErrorFeedback`], the residual, an f32 of the shape of `g`. Output 0 is the new
 /// parameter; with error feedback, output 1 is the new residual.
 ///
 /// Quantization-aware scaling (Lin et al. 2022) is a matter of factors: `scale^-2` of the weight's scale for weights, `(weight scale * input scale)^-2` for biases.
 #[derive(Clone, PartialEq, Debug)]
 pub struct QuantizedSgd {
-    /// One for all, or one for each output channel.
+    /// One for all, or one for each output channel of the gradient.
     pub factor: Vec<f32>,
     /// How integers are made.
     pub rounding: Rounding,
+    /// Which channels of `w` the gradient is of; `None` for `w` itself or a leading block of it.
+    pub channels: Option<SelectChannels>,
 }
 
 /// A number in 0..1 that follows from the three (SplitMix64's finaliser).
@@ -141,12 +144,19 @@ impl QuantizedSgd {
         // What lies side by side in the parameter too: an axis, and those after it where the block has all of them.
         let own = io.shape(0);
         let whole = (1..shape.len()).rev().take_while(|axis| shape[*axis] == own[*axis]).count();
-        let outer = (shape.len() - whole).saturating_sub(1).max(1);
+        let chosen = self.channels.as_ref();
+        let outer = (shape.len() - whole).saturating_sub(1).max(chosen.map_or(1, |chosen| chosen.axis + 1));
         let len: usize = shape[outer..].iter().product();
         let channel = g.len() / shape[0];
         let strides = strides(own);
         walk(&shape[..outer], [&strides[..outer]], |i, [at]| {
             let first = i * len;
+            // Where a chosen channel lies, from where a leading one would.
+            let apart = chosen.map_or(0, |SelectChannels { axis, channels }| {
+                let nth = i / shape[axis + 1..outer].iter().product::<usize>() % channels.len();
+                (channels[nth] - nth) * strides[*axis]
+            });
+            let at = at + apart;
             let factor = self.factor[if self.factor.len() == 1 { 0 } else { first / channel }];
             let run = Run { factor, rate, number, first };
             let (w, g) = (&mut w[at..at + len], &g[first..first + len]);
@@ -176,7 +186,9 @@ impl Operator for QuantizedSgd {
         expect_dtype(inputs, 2, DType::F32)?;
         expect_shape(inputs, 2, &[])?;
         let (w, g) = (&inputs[0].shape, &inputs[1].shape);
-        if w.is_empty() || w.len() != g.len() || w.iter().zip(g).any(|(w, g)| g > w) {
+        if let Some(channels) = &self.channels {
+            expect_shape(inputs, 1, &channels.selected(w)?)?;
+        } else if w.is_empty() || w.len() != g.len() || w.iter().zip(g).any(|(w, g)| g > w) {
             return Err(OpError::shape(1, format!("{w:?} or a leading block of it"), &inputs[1]));
         }
         if self.factor.len() != 1 && self.factor.len() < g[0] {

@@ -4,6 +4,7 @@ use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
 use crate::io::Io;
 use crate::operator::{Operator, expect_dtype, expect_floats, expect_inputs, expect_rank, expect_shape};
+use crate::portable::{exp, log};
 use crate::shape::{around, check_axis};
 use crate::types::{DType, TensorType};
 
@@ -44,11 +45,12 @@ impl Operator for Softmax {
         for_each_line(extents, |at| {
             let line = |i: usize| at + i * inner;
             let max = (0..axis).fold(f32::NEG_INFINITY, |max, i| max.max(y[line(i)]));
-            let sum: f64 = (0..axis).map(|i| f64::from((y[line(i)] - max).exp())).sum();
-            let log = sum.ln() as f32;
+            // In single precision and in order, as compiled networks do it.
+            let sum = (0..axis).fold(0.0f32, |sum, i| sum + exp(y[line(i)] - max));
+            let log = log(sum);
             for i in 0..axis {
                 let shifted = y[line(i)] - max;
-                y[line(i)] = if self.log { shifted - log } else { shifted.exp() / sum as f32 };
+                y[line(i)] = if self.log { shifted - log } else { exp(shifted) / sum };
             }
         });
     }

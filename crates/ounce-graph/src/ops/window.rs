@@ -55,6 +55,21 @@ impl Window {
         Ok(output)
     }
 
+    /// Checks that the window covers something of the image at every place.
+    ///
+    /// # Errors
+    /// If a padding is as wide as the window.
+    pub(crate) fn check_inside(&self, kernel: [usize; 2]) -> Result<(), OpError> {
+        for axis in 0..2 {
+            let reach = (kernel[axis] - 1) * self.dilation[axis] + 1;
+            if self.before[axis] >= reach || self.after[axis] >= reach {
+                let problem = "a padding as wide as the window leaves places with nothing inside";
+                return Err(OpError::attribute("window", problem));
+            }
+        }
+        Ok(())
+    }
+
     /// The place in the image that tap `tap` of the window at place `at` reads, or `None` in the padding.
     #[inline(always)]
     pub fn place(&self, axis: usize, at: usize, tap: usize, extent: usize) -> Option<usize> {

@@ -155,6 +155,9 @@ pub(crate) fn cases() -> Vec<(&'static str, Build)> {
         }),
         ("embedding", |g, i| g.embedding(i("table"), i("indices"))),
         ("gather", |g, i| g.apply(Gather { axis: 1 }, &[i("x"), i("indices")])),
+        ("select_channels", |g, i| {
+            g.apply(SelectChannels { axis: 1, channels: vec![0, 2, 3, 6] }, &[i("x")])
+        }),
     ];
     cases.extend(unary_cases![
         "neg" Neg, "abs" Abs, "exp" Exp, "sin" Sin, "cos" Cos, "erf" Erf, "sigmoid" Sigmoid, "tanh" Tanh, "gelu" Gelu,

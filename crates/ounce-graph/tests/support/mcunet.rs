@@ -149,7 +149,7 @@ fn build_step(net: &McuNet, biases: usize, weights: &[(usize, f64)]) -> Result<G
             sizes[axis] = (sizes[axis] as f64 * share).round() as usize;
             gradient = graph.apply(Crop::leading(&sizes), &[gradient])?;
         }
-        let op = QuantizedSgd { factor: vec![1.0], rounding: Rounding::Nearest };
+        let op = QuantizedSgd { factor: vec![1.0], rounding: Rounding::Nearest, channels: None };
         let new = graph.apply(op, &[parameter, gradient, rate])?;
         graph.update(parameter, new)?;
     }

@@ -2,8 +2,13 @@
 //!
 //! The arithmetic is that of the original's simulation (`quantized_ops_diff.py`): sums of 32 bits, multiplied with a float per channel and rounded to nearest,
 //! ties to even; the clamp to bytes is the activation. Weights and biases are parameters, `conv{i}.weight` and `conv{i}.bias`, numbered from input to
-//! output as the original's update schemes number them.
+//! output as the original's update schemes number them. [`import_device`] takes TinyEngine's training graph instead, and its kernels' arithmetic.
 
+mod device;
+mod kernels;
+
+pub use self::device::{Published, import_device};
+pub use self::kernels::DeviceAdd;
 use ounce_formats::mcunet::{Conv, Network, Quantization};
 use ounce_graph::ops::{QuantizedAdd, QuantizedConv2d, QuantizedGlobalAvgPool, Requantize, Window};
 use ounce_graph::{DType, Graph, GraphError, Tensor, TensorType, ValueId};
@@ -59,6 +64,14 @@ pub enum McunetError {
     /// No image size is known.
     #[error("the network does not say for what size of images it was made: give one")]
     Size,
+    /// A training graph that is none of TinyEngine's, or whose parameters do not fit.
+    #[error("{operator}: {problem}")]
+    Device {
+        /// The operator.
+        operator: String,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 /// A convolution of a graph.
@@ -152,7 +165,8 @@ impl Builder<'_> {
             [conv.out_channels, conv.in_channels / conv.groups.max(1), conv.kernel[0], conv.kernel[1]];
         let weight = Tensor::i8(&kernel, conv.weight.clone())?;
         let weight = self.graph.parameter(&format!("conv{at}.weight"), weight)?;
-        let bias = Tensor::i32(&[conv.out_channels], bias_within_reach(conv))?;
+        let bias =
+            Tensor::i32(&[conv.out_channels], bias_within_reach(&conv.weight, &conv.bias, conv.input.zero))?;
         let bias = self.graph.parameter(&format!("conv{at}.bias"), bias)?;
         let padding = conv.kernel.map(|side| side / 2);
         let window =
@@ -182,11 +196,11 @@ impl Builder<'_> {
 
 /// The biases, as far as no sum can go beyond 32 bits. The published networks have channels whose weights are all but zero, with biases at the ends of the
 /// range of integers; the original's simulation adds them as floats.
-fn bias_within_reach(conv: &Conv) -> Vec<i32> {
-    let inner = conv.weight.len() / conv.bias.len().max(1);
-    let zero = i64::from(conv.input.zero);
+fn bias_within_reach(weight: &[i8], bias: &[i32], zero: i8) -> Vec<i32> {
+    let inner = weight.len() / bias.len().max(1);
+    let zero = i64::from(zero);
     let (least, most) = (-128 - zero, 127 - zero);
-    let channels = conv.bias.iter().zip(conv.weight.chunks(inner.max(1)));
+    let channels = bias.iter().zip(weight.chunks(inner.max(1)));
     let within = channels.map(|(bias, weights)| {
         let products = |weight: &i8| [i64::from(*weight) * least, i64::from(*weight) * most];
         let below: i64 = weights.iter().map(|weight| products(weight).into_iter().fold(0, i64::min)).sum();

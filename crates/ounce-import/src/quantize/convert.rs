@@ -2,7 +2,7 @@
 
 use ounce_graph::ops::{
     BinaryKind, Clip, Conv2d, Dequantize, FixedScale, Pad, Quantize, QuantizedAdd, QuantizedConv2d,
-    QuantizedGlobalAvgPool, ReduceKind, Requantize, Reshape, Scaling, Window,
+    ReduceKind, Requantize, Reshape, Scaling, Window,
 };
 use ounce_graph::{DType, Graph, Node, Op, OpError, Source, Tensor, TensorType, ValueId};
 
@@ -10,25 +10,25 @@ use super::{Arithmetic, Options, Quantization, QuantizeError, Quantized};
 
 /// What stands for an old value in the new graph: floats, bytes, or both.
 #[derive(Clone, Copy, Default)]
-struct Forms {
+pub(super) struct Forms {
     float: Option<ValueId>,
-    bytes: Option<(ValueId, Quantization)>,
+    pub(super) bytes: Option<(ValueId, Quantization)>,
 }
 
 pub(super) struct Converter<'a> {
-    old: &'a Graph,
+    pub(super) old: &'a Graph,
     /// Of every value that may become bytes, by its place.
     quantizations: &'a [Option<Quantization>],
     options: &'a Options,
-    forms: Vec<Forms>,
+    pub(super) forms: Vec<Forms>,
     /// How many nodes read each value.
     readers: Vec<Vec<usize>>,
     /// Nodes that another has taken in.
     taken: Vec<bool>,
-    new: Quantized,
+    pub(super) new: Quantized,
 }
 
-fn per_tensor(quantization: Quantization) -> Scaling {
+pub(super) fn per_tensor(quantization: Quantization) -> Scaling {
     Scaling::per_tensor(quantization.scale, quantization.zero)
 }
 
@@ -85,7 +85,7 @@ impl<'a> Converter<'a> {
         Ok(self.new)
     }
 
-    fn quantization(&self, id: ValueId) -> Option<Quantization> {
+    pub(super) fn quantization(&self, id: ValueId) -> Option<Quantization> {
         self.quantizations[id.index()]
     }
 
@@ -114,7 +114,7 @@ impl<'a> Converter<'a> {
     }
 
     /// A value as bytes; `None` for constants and what is no float.
-    fn bytes(&mut self, id: ValueId) -> Result<Option<(ValueId, Quantization)>, QuantizeError> {
+    pub(super) fn bytes(&mut self, id: ValueId) -> Result<Option<(ValueId, Quantization)>, QuantizeError> {
         if let Some(bytes) = self.forms[id.index()].bytes {
             return Ok(Some(bytes));
         }
@@ -155,12 +155,14 @@ impl<'a> Converter<'a> {
                 let is_pool = reduce.kind == ReduceKind::Mean
                     && reduce.axes == [2, 3]
                     && self.old.shape(node.inputs[0]).len() == 4;
-                is_pool && self.pool(node)?
+                is_pool && self.global_mean(node)?
             }
+            Op::Pool2d(pool) => self.pool(node, pool)?,
+            Op::Concat(_) => self.concat(node)?,
             Op::Reshape(_) | Op::Transpose(_) | Op::Crop(_) | Op::Expand(_) => {
                 self.moved(node, node.op.clone())?
             }
-            Op::Pad(pad) if pad.value == 0.0 => match self.forms[node.inputs[0].index()].bytes {
+            Op::Pad(pad) if pad.value == 0.0 => match self.near_bytes(node.inputs[0])? {
                 Some((_, quantization)) => {
                     self.moved(node, Pad { value: quantization.zero as f32, ..pad.clone() }.into())?
                 }
@@ -172,9 +174,26 @@ impl<'a> Converter<'a> {
         Ok(done)
     }
 
-    /// An operator that moves elements, if they are bytes already.
+    /// A value as bytes, if it is so already, or a function of single bytes: such a function is a table on a device.
+    pub(super) fn near_bytes(
+        &mut self,
+        id: ValueId,
+    ) -> Result<Option<(ValueId, Quantization)>, QuantizeError> {
+        let mut from = id;
+        while self.forms[from.index()].bytes.is_none() {
+            let Some((at, _)) = self.old.producer(from) else { return Ok(None) };
+            let node = &self.old.nodes()[at];
+            match node.op {
+                Op::Unary(_) | Op::Clip(_) => from = node.inputs[0],
+                _ => return Ok(None),
+            }
+        }
+        self.bytes(id)
+    }
+
+    /// An operator that moves elements, if they are bytes already, or a function of bytes.
     fn moved(&mut self, node: &Node, op: Op) -> Result<bool, QuantizeError> {
-        let Some((x, quantization)) = self.forms[node.inputs[0].index()].bytes else { return Ok(false) };
+        let Some((x, quantization)) = self.near_bytes(node.inputs[0])? else { return Ok(false) };
         let y = self.new.graph.append(node.name.clone(), op, &[x])?[0];
         self.forms[node.outputs[0].index()].bytes = Some((y, quantization));
         Ok(true)
@@ -356,17 +375,6 @@ impl<'a> Converter<'a> {
         };
         let id = self.new.graph.append(node.name.clone(), op.into(), &[a, b])?[0];
         self.take(&[relu], (id, result), y);
-        Ok(true)
-    }
-
-    fn pool(&mut self, node: &Node) -> Result<bool, QuantizeError> {
-        let Some((x, quantization)) = self.forms[node.inputs[0].index()].bytes else { return Ok(false) };
-        let mut y = self.new.graph.append(node.name.clone(), QuantizedGlobalAvgPool.into(), &[x])?[0];
-        let shape = self.old.shape(node.outputs[0]);
-        if self.new.graph.shape(y) != shape {
-            y = self.new.graph.apply(Reshape { shape: shape.to_vec() }, &[y])?;
-        }
-        self.forms[node.outputs[0].index()].bytes = Some((y, quantization));
         Ok(true)
     }
 }

@@ -1,13 +1,14 @@
 //! Quantization after training: graphs in floats into graphs of quantized operators.
 //!
 //! [`quantize`] freezes parameters, folds batch norm and fuses activations; runs the network on samples to see in what range every value lies; and puts a
-//! quantized operator in the place of every convolution, dense layer, sum and mean over images whose weights are constant. Weights are symmetric with a scale
+//! quantized operator in the place of every convolution, dense layer, sum, pooling and concatenation whose weights are constant. Weights are symmetric with a scale
 //! for every output channel, activations asymmetric with one. What moves elements only works on bytes as it does on floats; everything else stays in
 //! floats between a dequantization and a quantization, and [`Quantized::in_floats`] names it.
 
 mod convert;
 mod observe;
 mod pairs;
+mod pools;
 
 use ounce_graph::{Graph, GraphError, OpError, Tensor, passes};
 use ounce_kernels::ThreadPool;

@@ -1,7 +1,7 @@
 //! Operators with the integer arithmetic of TensorFlow Lite's reference kernels, which the graph has no equivalent of.
 
-use ounce_graph::ops::FixedScale;
-use ounce_graph::{Custom, DType, Io, Op, OpError, Operator, TensorType};
+use ounce_graph::ops::{BinaryKind, Expand, FixedScale, Window};
+use ounce_graph::{Custom, DType, Gradient, GraphError, Io, Op, OpError, Operator, TensorType};
 use ounce_kernels::Team;
 use ounce_kernels::ops::{Scale, int8_add_tables};
 
@@ -113,7 +113,7 @@ pub struct FixedAveragePool {
     /// Height and width of the window.
     pub kernel: [usize; 2],
     /// How the window slides.
-    pub window: ounce_graph::ops::Window,
+    pub window: Window,
     /// Bounds of the result.
     pub bounds: Bounds,
 }
@@ -158,6 +158,19 @@ impl Operator for FixedAveragePool {
                 (if sum > 0 { sum.wrapping_add(half) } else { sum.wrapping_sub(half) }) / count.max(1),
             );
         }
+    }
+
+    /// Of the mean over whole images, as of a mean that is not rounded.
+    fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {
+        let shape = gradient.shape(0);
+        if self.kernel != shape[2..] || self.window != Window::default() {
+            return Err(gradient.refuse("only the mean over whole images has one"));
+        }
+        let g = gradient.upstream_first()?;
+        let factor = gradient.graph().scalar(1.0 / (shape[2] * shape[3]) as f32);
+        let g = gradient.binary(BinaryKind::Mul, g, factor)?;
+        let dx = gradient.apply(Expand { shape }, &[g])?;
+        gradient.add(0, dx)
     }
 }
 

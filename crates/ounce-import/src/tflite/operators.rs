@@ -4,8 +4,8 @@ use ounce_formats::tflite::{
     Activation, Model, Operation, Operator, Padding, Pool2d, Subgraph, TensorType as Element,
 };
 use ounce_graph::ops::{
-    Dequantize, FixedScale, Pad, Quantize, QuantizedConv2d, Requantize, Reshape, Scaling, Softmax, Transpose,
-    Window,
+    Concat, Dequantize, FixedScale, Pad, PoolKind, Quantize, QuantizedConv2d, QuantizedPool2d, Requantize,
+    Reshape, Scaling, Softmax, Transpose, Window,
 };
 use ounce_graph::{DType, Tensor, ValueId};
 
@@ -33,7 +33,8 @@ fn check(subgraph: &Subgraph<'_>, operator: &Operator<'_>) -> Result<(), String>
     let activation = match operator.operation {
         O::Conv2d { activation, .. } | O::DepthwiseConv2d { activation, .. } => activation,
         O::FullyConnected { activation, .. } | O::Add { activation } => activation,
-        O::AveragePool2d(Pool2d { activation, .. }) => activation,
+        O::AveragePool2d(Pool2d { activation, .. }) | O::MaxPool2d(Pool2d { activation, .. }) => activation,
+        O::Concatenation { activation, .. } => activation,
         O::Mean { .. } | O::Reshape { .. } | O::Softmax { .. } | O::Pad | O::Transpose => Activation::None,
         O::Quantize | O::Dequantize => Activation::None,
         _ => return Err("the operator is not supported".to_owned()),
@@ -68,6 +69,8 @@ pub(super) fn build<'m>(importer: &mut Importer<'m>, operator: &'m Operator<'m>)
         O::FullyConnected { activation, .. } => dense(importer, operator, activation),
         O::Add { activation } => add(importer, operator, activation),
         O::AveragePool2d(pool) => average_pool(importer, operator, &pool),
+        O::MaxPool2d(pool) => max_pool(importer, operator, &pool),
+        O::Concatenation { axis, activation } => concatenation(importer, operator, axis, activation),
         O::Mean { keep_dims } => mean(importer, operator, keep_dims),
         O::Reshape { .. } => reshape(importer, operator),
         O::Softmax { beta } => softmax(importer, operator, beta),
@@ -266,6 +269,66 @@ fn average_pool(importer: &mut Importer<'_>, operator: &Operator<'_>, pool: &Poo
     let bounds = bounds(pool.activation, quantization(importer.result(operator)?)?);
     let id = importer.apply(FixedAveragePool { kernel: pool.window, window, bounds }, &[x])?;
     Ok(Value { id, is_image: true })
+}
+
+/// The result has the quantization of the input.
+fn same_quantization(
+    importer: &Importer<'_>,
+    operator: &Operator<'_>,
+    i: usize,
+) -> Result<(f32, i32), Fault> {
+    let result = quantization(importer.result(operator)?)?;
+    if quantization(importer.tensor(operator, i)?)? != result {
+        return Err(Fault::Shape(format!("input {i} must have the scale and zero point of the result")));
+    }
+    Ok(result)
+}
+
+fn max_pool(importer: &mut Importer<'_>, operator: &Operator<'_>, pool: &Pool2d) -> Result<Value, Fault> {
+    let x = importer.image(operator, 0)?;
+    let [_, _, height, width] = importer.graph.shape(x)[..] else {
+        return Err(Fault::Shape(format!("input 0 must have 4 axes, found {:?}", importer.graph.shape(x))));
+    };
+    let quantization = same_quantization(importer, operator, 0)?;
+    unbounded(pool.activation, quantization)?;
+    let window = window(pool.padding, pool.strides, [1; 2], [height, width], pool.window)?;
+    let op = QuantizedPool2d { kind: PoolKind::Max, kernel: pool.window, window };
+    let id = importer.apply(op, &[x])?;
+    Ok(Value { id, is_image: true })
+}
+
+/// An activation that changes no byte.
+fn unbounded(activation: Activation, quantization: (f32, i32)) -> Result<(), Fault> {
+    let Bounds { low, high } = bounds(activation, quantization);
+    if (low, high) == (i8::MIN, i8::MAX) {
+        return Ok(());
+    }
+    Err(Fault::Shape(format!(
+        "the activation {activation:?} bounds bytes to {low}..={high}, which is not supported"
+    )))
+}
+
+/// Joins inputs of equal scales along an axis.
+fn concatenation(
+    importer: &mut Importer<'_>,
+    operator: &Operator<'_>,
+    along: i32,
+    activation: Activation,
+) -> Result<Value, Fault> {
+    let count = operator.inputs.len();
+    let is_image = importer.operand(operator, 0)?.is_image;
+    let mut inputs = Vec::with_capacity(count);
+    for i in 0..count {
+        unbounded(activation, same_quantization(importer, operator, i)?)?;
+        inputs.push(if is_image { importer.image(operator, i)? } else { importer.plain(operator, i)? });
+    }
+    let rank = importer.graph.shape(inputs[0]).len();
+    let place = axis(along.into(), rank)?;
+    let is_moved = is_image && rank == 4;
+    let axis =
+        if is_moved { TO_IMAGE.iter().position(|from| *from == place).unwrap_or(place) } else { place };
+    let id = importer.apply(Concat { axis }, &inputs)?;
+    Ok(Value { id, is_image })
 }
 
 fn axis(at: i64, rank: usize) -> Result<usize, Fault> {

@@ -15,7 +15,7 @@ mod memory;
 mod program;
 mod text;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use ounce_graph::{Graph, PlanOptions, Tensor, passes};
@@ -25,7 +25,7 @@ pub use self::error::EmitError;
 use self::interface::{Argument, Signature};
 use self::lower::Shared;
 use self::program::{Function, Given, Tables, identifier};
-use crate::runtime::{CFile, HEADERS, SOURCES};
+use crate::runtime::{CFile, HEADERS, code_bytes, config, sources_of};
 use crate::simulate::Build;
 
 /// One function of a program.
@@ -55,7 +55,7 @@ impl Default for EmitOptions {
 /// A program: files in C, and what they need.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Emitted {
-    /// Names and texts, without the run-time.
+    /// Names and texts, without the run-time but for `ounce_config.h`.
     pub files: Vec<(String, String)>,
     /// What it takes of the memory.
     pub memory: Memory,
@@ -67,7 +67,7 @@ pub struct Emitted {
 }
 
 impl Emitted {
-    /// Writes all files, the run-time among them, into a folder, which is made if it does not exist.
+    /// Writes all files, what is needed of the run-time among them, into a folder, which is made if it does not exist.
     ///
     /// # Errors
     /// Those of the system.
@@ -77,9 +77,11 @@ impl Emitted {
             move |source| EmitError::Io { path, source }
         };
         std::fs::create_dir_all(folder).map_err(failed(folder))?;
-        let runtime = HEADERS.iter().chain(SOURCES).map(|CFile { name, text }| (*name, *text));
+        let called: String = self.files.iter().map(|(_, text)| text.as_str()).collect();
+        let runtime = HEADERS.iter().chain(sources_of(&called)).map(|CFile { name, text }| (*name, *text));
         let own = self.files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-        for (name, text) in own.chain(runtime) {
+        // The program's own header of what is compiled takes the place of the run-time's.
+        for (name, text) in runtime.chain(own) {
             let path = folder.join(name);
             std::fs::write(&path, text).map_err(failed(&path))?;
         }
@@ -124,7 +126,13 @@ pub fn emit(entries: &[Entry<'_>], options: &EmitOptions) -> Result<Emitted, Emi
         .iter()
         .flat_map(|graph| graph.updates().iter().map(|(id, _)| graph.value(*id).name.clone()))
         .collect();
-    let mut shared = Shared { prefix, updated: &updated, tables: Tables::default(), states: Vec::new() };
+    let mut shared = Shared {
+        prefix,
+        updated: &updated,
+        tables: Tables::default(),
+        states: Vec::new(),
+        features: BTreeSet::new(),
+    };
     let mut functions = Vec::new();
     for (entry, graph) in entries.iter().zip(&graphs) {
         let function = lower::lower(graph, entry.name, &mut shared)?;
@@ -137,7 +145,7 @@ pub fn emit(entries: &[Entry<'_>], options: &EmitOptions) -> Result<Emitted, Emi
     if let Some(name) = duplicate(names) {
         return Err(EmitError::Name(name));
     }
-    let Shared { tables, states, .. } = shared;
+    let Shared { tables, states, features, .. } = shared;
     let arena = functions.iter().map(|(_, layout)| layout.bytes).max().unwrap_or(0);
     let lower_bound = functions.iter().map(|(_, layout)| layout.lower_bound).max().unwrap_or(0);
     let [weights_header, weights] = text::weights(prefix, &tables);
@@ -146,13 +154,17 @@ pub fn emit(entries: &[Entry<'_>], options: &EmitOptions) -> Result<Emitted, Emi
         (format!("{prefix}.c"), text::source(prefix, &functions, &tables, arena)),
         (format!("{prefix}_weights.h"), weights_header),
         (format!("{prefix}_weights.c"), weights),
+        ("ounce_config.h".to_owned(), config(&features)),
     ];
+    let called: String = files.iter().map(|(_, text)| text.as_str()).collect();
+    let kernels = sources_of(&called).into_iter().map(code_bytes).sum();
     let calls = functions.iter().map(|(function, _)| function.statements.len()).sum();
     let memory = Memory {
         arena: arena as u64,
         lower_bound: lower_bound as u64,
         state: tables.state_bytes as u64,
         constants: tables.constant_bytes as u64,
+        kernels,
         calls,
     };
     let given = |values: Vec<Given>| values.into_iter().map(|(argument, _)| argument).collect();

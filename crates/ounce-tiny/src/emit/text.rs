@@ -74,7 +74,8 @@ pub(super) fn source(
     arena: usize,
 ) -> String {
     let mut text = format!(
-        "#include \"{prefix}.h\"\n\n#include <string.h>\n\n#include \"ounce_tiny.h\"\n#include \"{prefix}_weights.h\"\n\n\
+        "/* Calls alone, which are made small: the work is in the kernels. */\n#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC optimize (\"Os\")\n#endif\n\n\
+         #include \"{prefix}.h\"\n\n#include <string.h>\n\n#include \"ounce_tiny.h\"\n#include \"{prefix}_weights.h\"\n\n\
          static union {{\n    uint64_t alignment;\n    uint8_t bytes[{}];\n}} arena;\n\n\
          static void *at(uint32_t offset)\n{{\n    return &arena.bytes[offset];\n}}\n\n{}",
         arena.max(8),

@@ -76,6 +76,14 @@ pub enum SimulateError {
         /// The stack of the program.
         stack: u64,
     },
+    /// The program failed on this machine.
+    #[error("the program ended with {status} on this machine\n{output}")]
+    Here {
+        /// Its exit status.
+        status: String,
+        /// What it said.
+        output: String,
+    },
     /// QEMU failed.
     #[error("qemu-system-arm ended with {status} and no count of instructions\n{output}")]
     Emulator {

@@ -17,6 +17,7 @@
 mod build;
 mod elf;
 mod error;
+mod host;
 mod run;
 mod target;
 mod tools;
@@ -24,6 +25,7 @@ mod tools;
 pub use build::{Build, Image};
 pub use elf::Sizes;
 pub use error::SimulateError;
+pub use host::run_here;
 pub use run::{Report, Run};
 pub use target::Target;
 pub use tools::{Tool, missing_tools};

@@ -51,14 +51,16 @@ pub(crate) fn run_here(emitted: &Emitted, requests: &[u8]) -> Option<Vec<u8>> {
     }
     std::fs::write(path.join("main.c"), emitted.driver()).unwrap();
     std::fs::write(path.join("requests"), requests).unwrap();
-    let own = emitted.files.iter().map(|(name, _)| name.as_str()).filter(|name| name.ends_with(".c"));
+    let files =
+        std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let sources = files.filter(|name| name.ends_with(".c"));
     let compiled = Command::new(Tool::HostCompiler.program())
         .current_dir(path)
         .args(runtime::REQUIRED_FLAGS)
         .args(runtime::WARNINGS)
         .args(["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-I."])
-        .args(runtime::SOURCES.iter().map(|file| file.name).chain(own))
-        .args([BOARD_HOST.name, "main.c", "-o", "program"])
+        .args(sources)
+        .args(["-o", "program"])
         .output();
     let Ok(compiled) = compiled else {
         eprintln!("skipped: no C compiler (Debian: apt-get install gcc libc6-dev)");

@@ -37,6 +37,14 @@ impl Conv {
         self.output.iter().product()
     }
 
+    /// Height and width of a channel with its padding, as far as windows reach.
+    pub(crate) fn plane(&self) -> [i32; 2] {
+        [0, 1].map(|d| {
+            let reach = (self.output[d] - 1) * self.stride[d] + self.kernel[d];
+            reach.max(self.pad[d] + self.input[d])
+        })
+    }
+
     pub(crate) fn taps(&self) -> i32 {
         self.kernel[0] * self.kernel[1]
     }

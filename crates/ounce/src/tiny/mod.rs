@@ -1,26 +1,13 @@
 //! What the commands of `ounce tiny` share.
 
+mod network;
 pub(crate) mod parity;
+pub(crate) mod pictures;
+pub(crate) mod training;
 
-use crate::failure::{Context as _, Failure, Result};
+pub(crate) use self::network::Network;
 use clap::Args;
-use ounce_formats::pickle::Checkpoint;
-use ounce_formats::{mcunet::Network as Mcunet, tflite::Model};
-use ounce_graph::Graph;
-use ounce_import::{Limits as ImportLimits, mcunet, onnx, tflite};
 use ounce_tiny::emit::Budget;
-use std::path::PathBuf;
-
-/// A network of a file.
-#[derive(Debug, Args)]
-pub(crate) struct Network {
-    /// A quantized network: of MCUNetV3 (.pkl), TensorFlow Lite (.tflite) or ONNX (.onnx)
-    #[arg(value_name = "MODEL.pkl|.tflite|.onnx")]
-    model: PathBuf,
-    /// Height and width of images of a .pkl [default: what it was made for]
-    #[arg(long, value_name = "N")]
-    size: Option<usize>,
-}
 
 /// The memory of a device.
 #[derive(Debug, Args)]
@@ -53,42 +40,6 @@ fn bytes(text: &str) -> Result<u64, String> {
     let number: u64 =
         digits.parse().map_err(|_| "a whole number, with K or M behind it or not".to_owned())?;
     number.checked_mul(unit).ok_or_else(|| "too large".to_owned())
-}
-
-impl Network {
-    /// The network for inference.
-    pub(crate) fn graph(&self) -> Result<Graph> {
-        let path = &self.model;
-        let cannot = || format!("cannot import {}", path.display());
-        let mut graph = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("pkl") => {
-                let checkpoint = Checkpoint::open(path).context(cannot)?;
-                let network = Mcunet::read(&checkpoint).context(cannot)?;
-                let options = mcunet::Options { size: self.size, ..mcunet::Options::default() };
-                let imported = mcunet::import(&network, &options).context(cannot)?;
-                let mut graph = imported.graph;
-                graph.clear_outputs();
-                graph.output("logits", imported.classifier.output).context(cannot)?;
-                graph
-            }
-            Some("tflite") => {
-                let bytes = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
-                let model = Model::parse(&bytes).context(cannot)?;
-                tflite::import(&model, ImportLimits::default()).context(cannot)?.graph
-            }
-            Some("onnx") => {
-                let bytes = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
-                let model = ounce_formats::onnx::Model::parse(&bytes).context(cannot)?;
-                onnx::import(&model, &onnx::Options::default()).context(cannot)?.graph
-            }
-            _ => {
-                let cause = format!("{} is of no known kind", path.display());
-                return Err(Failure::usage(cause).hint("its name must end in .pkl, .tflite or .onnx"));
-            }
-        };
-        graph.freeze_all();
-        Ok(graph)
-    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,14 @@
 use ounce_graph::ops::{BinaryKind, ConvTranspose2d, Op, Reduce, ReduceKind};
 use ounce_graph::{Node, ValueId};
 
-use super::forward::{Kind, extents};
+use super::conv::{Kind, extents};
 use super::{EmitError, Lowering, Place};
 use crate::emit::program::{Access, Share, float};
 use crate::runtime::scratch;
+
+/// Why a gradient is refused.
+pub(super) const GROUPED: &str =
+    "convolutions with groups of several channels, or with dilation, have no gradients in the run-time";
 
 impl Lowering<'_, '_> {
     /// Nodes that are computed along with the only one that reads them.
@@ -232,6 +236,7 @@ impl Lowering<'_, '_> {
                 let call = self.call("ounce_pointwise_input_gradient").int(shape.places_len());
                 call.int(shape.channels).int(shape.outputs).read(from).text(weight).write(gx)
             }
+            Kind::Grouped => return Err(self.refuse(GROUPED)),
             Kind::General => {
                 let conv = self.structure("ounce_conv", "conv", &extents(&shape));
                 let call = self.call("ounce_conv_input_gradient").text(format!("&{conv}"));

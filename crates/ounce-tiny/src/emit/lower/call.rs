@@ -65,6 +65,12 @@ impl Call {
         }
     }
 
+    /// Memory that is changed in place, by a function that takes it twice.
+    pub(crate) fn change(mut self, slot: Slot) -> Self {
+        let text = self.operand(slot, Access::Write);
+        self.text(text.clone()).text(text)
+    }
+
     /// Memory for the function's own use.
     pub(crate) fn scratch(mut self, bytes: usize) -> Self {
         self.statement.scratch = bytes;

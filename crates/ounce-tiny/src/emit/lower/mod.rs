@@ -1,15 +1,21 @@
 //! From the nodes of a graph to calls of the run-time.
 
+mod arithmetic;
 mod backward;
 mod call;
-mod forward;
+mod conv;
+mod layout;
+mod lookup;
+mod pool;
 mod tflite;
 mod update;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use ounce_graph::ops::Op;
-use ounce_graph::{DType, Data, Graph, Node, Source, ValueId};
+use ounce_graph::{Custom, DType, Data, Graph, Node, Source, ValueId};
+use ounce_import::mcunet::DeviceAdd;
+use ounce_import::tflite::kernels::{FixedAdd, FixedAveragePool, FixedMean};
 
 use self::call::Call;
 use super::EmitError;
@@ -43,6 +49,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) tables: Tables,
     /// Parameters in RAM that are declared.
     pub(crate) states: Vec<Argument>,
+    /// What of the kernels is needed, see [`FEATURES`](crate::runtime::FEATURES).
+    pub(crate) features: BTreeSet<&'static str>,
 }
 
 /// A function in the making.
@@ -53,6 +61,8 @@ struct Lowering<'a, 'b> {
     node: Option<&'a Node>,
     readers: Vec<Vec<usize>>,
     places: HashMap<ValueId, (Place, Order)>,
+    /// Images that were brought from one order to the other.
+    transposed: HashMap<ValueId, Slot>,
     /// Nodes that a later one computes along with itself.
     fused: HashSet<usize>,
     /// Parameters that have their new value.
@@ -74,6 +84,7 @@ pub(crate) fn lower(graph: &Graph, name: &str, shared: &mut Shared<'_>) -> Resul
         node: None,
         readers,
         places: HashMap::new(),
+        transposed: HashMap::new(),
         fused: HashSet::new(),
         renewed: HashSet::new(),
         slots: Vec::new(),
@@ -81,6 +92,7 @@ pub(crate) fn lower(graph: &Graph, name: &str, shared: &mut Shared<'_>) -> Resul
     };
     let inputs = lowering.inputs()?;
     lowering.find_fusions();
+    lowering.find_lookups();
     for (at, node) in graph.nodes().iter().enumerate() {
         if !lowering.fused.contains(&at) {
             lowering.node = Some(node);
@@ -147,14 +159,18 @@ impl<'a> Lowering<'a, '_> {
     fn lower_node(&mut self, node: &'a Node) -> Result<(), EmitError> {
         match &node.op {
             Op::QuantizedConv2d(op) => self.quantized_conv(node, op),
+            Op::QuantizedDense(op) => self.quantized_dense(node, op),
             Op::QuantizedAdd(op) => self.quantized_add(node, op),
             Op::QuantizedGlobalAvgPool(_) => self.global_pool(node),
+            Op::QuantizedPool2d(op) => self.quantized_pool(node, op),
             Op::Custom(op) => self.custom(node, op),
             Op::Dequantize(op) => self.dequantize(node, op),
             Op::Quantize(op) => self.quantize(node, op),
             Op::Softmax(op) => self.softmax(node, op),
             Op::Reshape(_) | Op::Transpose(_) => self.view(node),
-            Op::Crop(op) => self.leading_channels(node, op),
+            Op::Crop(op) => self.crop(node, op),
+            Op::Concat(op) => self.concat(node, op),
+            Op::Pad(op) => self.pad(node, op),
             Op::CrossEntropy(_) => self.cross_entropy(node),
             Op::CrossEntropyGradient(_) => self.cross_entropy_gradient(node),
             Op::ApplyMask(_) => self.apply_mask(node),
@@ -163,6 +179,7 @@ impl<'a> Lowering<'a, '_> {
             Op::Reduce(op) => self.bias_gradient(node, op),
             Op::ConvTranspose2d(op) => self.input_gradient(node, op),
             Op::QuantizedSgd(op) => self.sgd(node, op),
+            Op::SelectChannels(op) => self.select_channels(node, op),
             _ => {
                 Err(self
                     .refuse("the run-time has no such operator; quantize the network, or leave the node out"))
@@ -170,24 +187,18 @@ impl<'a> Lowering<'a, '_> {
         }
     }
 
-    /// A view of the bytes of another value.
-    fn view(&mut self, node: &Node) -> Result<(), EmitError> {
-        let (place, order) = self.place(node.inputs[0])?;
-        let (from, to) = (self.graph.shape(node.inputs[0]), self.graph.shape(node.outputs[0]));
-        let small = |shape: &[usize]| shape.len() < 4 || shape[1] == 1 || shape[2] * shape[3] == 1;
-        let new = match (&node.op, order) {
-            (Op::Transpose(op), Order::RowMajor) if op.axes == [0, 3, 1, 2] => Order::ChannelsLast,
-            (Op::Transpose(op), Order::ChannelsLast) if op.axes == [0, 2, 3, 1] => Order::RowMajor,
-            (Op::Transpose(_), _) => return Err(self.refuse("data would have to be moved")),
-            (_, Order::ChannelsLast) if from == to => order,
-            _ if small(from) && small(to) && to.len() == 4 => Order::ChannelsLast,
-            _ if small(from) || order == Order::RowMajor => Order::RowMajor,
-            _ => return Err(self.refuse(
-                "an image with several channels and places is channels last on the device: average it first",
-            )),
-        };
-        self.places.insert(node.outputs[0], (place, new));
-        Ok(())
+    fn custom(&mut self, node: &Node, op: &Custom) -> Result<(), EmitError> {
+        if let Some(op) = op.downcast_ref::<FixedAdd>() {
+            self.fixed_add(node, op)
+        } else if let Some(op) = op.downcast_ref::<FixedAveragePool>() {
+            self.fixed_average_pool(node, op)
+        } else if let Some(op) = op.downcast_ref::<FixedMean>() {
+            self.fixed_mean(node, op)
+        } else if let Some(op) = op.downcast_ref::<DeviceAdd>() {
+            self.device_add(node, op)
+        } else {
+            Err(self.refuse("the run-time has no such operator: leave it out of the network"))
+        }
     }
 
     // ---- What lowering of single operators needs ----
@@ -199,9 +210,13 @@ impl<'a> Lowering<'a, '_> {
 
     /// A slot for an output of a node, in the order of images where it is one.
     fn output(&mut self, id: ValueId) -> Slot {
-        let ty = self.graph.ty(id);
-        let order = if ty.shape.len() == 4 { Order::ChannelsLast } else { Order::RowMajor };
-        let slot = self.slot(ty.bytes());
+        let is_image = self.graph.shape(id).len() == 4;
+        self.output_in(id, if is_image { Order::ChannelsLast } else { Order::RowMajor })
+    }
+
+    /// A slot for an output of a node in a given order.
+    fn output_in(&mut self, id: ValueId, order: Order) -> Slot {
+        let slot = self.slot(self.graph.ty(id).bytes());
         self.places.insert(id, (Place::Slot(slot), order));
         slot
     }
@@ -260,7 +275,7 @@ impl<'a> Lowering<'a, '_> {
             _ => return Err(self.refuse("weights must be i8 and biases i32")),
         };
         let bytes = value.ty.bytes();
-        let Shared { prefix, updated, tables, states } = &mut *self.shared;
+        let Shared { prefix, updated, tables, states, .. } = &mut *self.shared;
         let is_state = matches!(value.source, Source::Parameter(_)) && updated.contains(&value.name);
         if !is_state {
             return Ok(tables.constant(prefix, &identifier(&value.name), ty, bytes, &values));

@@ -3,7 +3,7 @@
 use ounce_graph::ops::{Conv2dWeightGradient, Op, QuantizedSgd, Requantize, Rounding};
 use ounce_graph::{DType, Node, TensorType, ValueId};
 
-use super::forward::{Kind, extents};
+use super::conv::{Kind, extents};
 use super::{EmitError, Lowering};
 use crate::emit::interface::Argument;
 use crate::emit::program::{Access, float, identifier, list};
@@ -40,6 +40,7 @@ impl Lowering<'_, '_> {
         }
         let weights = self.graph.ty(parameter).dtype == DType::I8;
         let mode = self.mode(op.rounding, weights)?;
+        self.shared.features.insert(mode);
         let rate = self.number(node.inputs[2])?;
         let (seed, step) = match op.rounding {
             Rounding::Stochastic { seed } => {
@@ -53,7 +54,13 @@ impl Lowering<'_, '_> {
         let outputs = block[0];
         let factors: Vec<f32> =
             (0..outputs).map(|c| op.factor[if op.factor.len() == 1 { 0 } else { c }]).collect();
-        let scaling = self.scaling(parameter, &factors);
+        // The channels of a depthwise kernel are its outputs.
+        let of_outputs = op.channels.as_ref().is_some_and(|chosen| chosen.axis == 0);
+        let scaling = if of_outputs {
+            Scaling::Table(self.floats("qas", &factors))
+        } else {
+            self.scaling(parameter, &factors)
+        };
         let name = self.parameter(parameter)?;
         let residual = match op.rounding {
             Rounding::ErrorFeedback => self.residual(node.inputs[3])?,
@@ -61,7 +68,7 @@ impl Lowering<'_, '_> {
         };
         let mut call = self.call("");
         let mut text =
-            format!("{{\n        const ounce_update update = {{{mode}, {rate}, {seed}U, {step}}};\n");
+            format!("{{\n        const ounce_update update = {{OUNCE_{mode}, {rate}, {seed}U, {step}}};\n");
         // The factors, if they are computed, lie at the beginning of the scratch, gradients of rows behind them.
         let mut bytes = 0;
         let mut gw = "$s$".to_owned();
@@ -82,18 +89,26 @@ impl Lowering<'_, '_> {
             let rows = self.weight_rows(node, &mut call, &gw)?;
             let row_bytes = 4 * rows.taps * rows.channels[1];
             let at_once = (ROWS_BYTES / row_bytes.max(1)).clamp(1, rows.rows.max(1));
-            let selection =
-                self.structure("ounce_selection", "selection", &format!("{}, NULL", rows.channels[1]));
+            let selection = match &op.channels {
+                Some(chosen) => self.selection(&chosen.channels)?,
+                None => {
+                    self.structure("ounce_selection", "selection", &format!("{}, NULL", rows.channels[1]))
+                }
+            };
             call.statement().scratch = bytes + at_once * row_bytes;
+            let taps = rows.taps;
+            let update = if of_outputs {
+                format!("ounce_update_channels(&update, {taps}, &{selection}")
+            } else {
+                format!("ounce_update_weights(&update, {taps}, {}, &{selection}", rows.channels[0])
+            };
             text += &format!(
                 "        for (int32_t first = 0; first < {total}; first += {at_once}) {{\n            \
                  const int32_t rows = ({total} - first < {at_once}) ? ({total} - first) : {at_once};\n            \
                  {gradient}\n            \
-                 ounce_update_weights(&update, {taps}, {channels}, &{selection}, first, rows, {gw}, {qas}, {name}, {residual});\n        }}\n    }}",
+                 {update}, first, rows, {gw}, {qas}, {name}, {residual});\n        }}\n    }}",
                 total = rows.rows,
                 gradient = rows.call,
-                taps = rows.taps,
-                channels = rows.channels[0],
             );
         } else {
             let g = self.computed(node.inputs[1])?;
@@ -110,14 +125,15 @@ impl Lowering<'_, '_> {
 
     /// Quantization-aware scaling is `(requantization scale * k)^-2` with one k for all channels, since that scale is in flash anyway; any other factors are a table.
     fn scaling(&mut self, parameter: ValueId, factors: &[f32]) -> Scaling {
-        let conv = self.readers[parameter.index()].iter().find_map(|at| match &self.graph.nodes()[*at].op {
-            Op::QuantizedConv2d(op) => Some(op),
-            _ => None,
-        });
-        let scales = conv.and_then(|op| match &op.requantize {
-            Requantize::Float(scales) | Requantize::FloatTruncated(scales) => Some(scales.clone()),
-            Requantize::Fixed(_) => None,
-        });
+        let scales =
+            self.readers[parameter.index()].iter().find_map(|at| match &self.graph.nodes()[*at].op {
+                Op::QuantizedConv2d(op) => match &op.requantize {
+                    Requantize::Float(scales) | Requantize::FloatTruncated(scales) => Some(scales.clone()),
+                    Requantize::Fixed(_) => None,
+                },
+                Op::QuantizedDense(op) => Some(op.scale.clone()),
+                _ => None,
+            });
         if let Some(scales) = scales.filter(|scales| scales.len() >= factors.len() && !factors.is_empty()) {
             let factor = (1.0 / f64::from(factors[0]).sqrt() / f64::from(scales[0])) as f32;
             let near = factors.iter().zip(&scales).all(|(wanted, scale)| {
@@ -134,11 +150,11 @@ impl Lowering<'_, '_> {
 
     fn mode(&self, rounding: Rounding, weights: bool) -> Result<&'static str, EmitError> {
         match rounding {
-            Rounding::Truncate if weights => Ok("OUNCE_UPDATE_TRUNCATE"),
-            Rounding::TruncateStep if !weights => Ok("OUNCE_UPDATE_TRUNCATE"),
-            Rounding::Nearest => Ok("OUNCE_UPDATE_NEAREST"),
-            Rounding::Stochastic { .. } => Ok("OUNCE_UPDATE_STOCHASTIC"),
-            Rounding::ErrorFeedback => Ok("OUNCE_UPDATE_ERROR_FEEDBACK"),
+            Rounding::Truncate if weights => Ok("UPDATE_TRUNCATE"),
+            Rounding::TruncateStep if !weights => Ok("UPDATE_TRUNCATE"),
+            Rounding::Nearest => Ok("UPDATE_NEAREST"),
+            Rounding::Stochastic { .. } => Ok("UPDATE_STOCHASTIC"),
+            Rounding::ErrorFeedback => Ok("UPDATE_ERROR_FEEDBACK"),
             Rounding::Truncate | Rounding::TruncateStep => {
                 Err(self.refuse("weights are truncated (Truncate), steps of biases (TruncateStep); the other way round has no kernel"))
             }
@@ -188,6 +204,9 @@ impl Lowering<'_, '_> {
         let image = self.graph.shape(x);
         let w = [self.graph.shape(g)[1], image[1] / groups.max(&1), kernel[0], kernel[1]];
         let (shape, kind) = self.conv_shape(image, &w, *groups, *window)?;
+        if kind == Kind::Grouped {
+            return Err(self.refuse(super::backward::GROUPED));
+        }
         // A depthwise kernel cut to one channel looks like one with a single group.
         let depthwise = kind == Kind::Depthwise || (full[1] == 1 && full[0] > 1 && *groups == shape.channels);
         let (x, g) = (self.image(x)?, self.image(g)?);

@@ -2,9 +2,12 @@
 
 use crate::failure::{Context as _, Failure, Result};
 use crate::output;
-use crate::tiny::{Limits, Network, parity};
+use crate::tiny::parity::Sample;
+use crate::tiny::{Limits, Network, parity, pictures};
 use clap::{Args, ValueEnum};
+use ounce_graph::Graph;
 use ounce_tiny::simulate::Target;
+use std::path::PathBuf;
 
 /// Arguments of `ounce tiny simulate`.
 #[derive(Debug, Args)]
@@ -16,10 +19,13 @@ pub(crate) struct Arguments {
     target: Processor,
     #[command(flatten)]
     limits: Limits,
-    /// How many images of noise it is given
+    /// Pictures that it is given in place of noise: a folder with a folder for each class, a zip archive of one, or a folder in an archive (`cifar10.zip/test`)
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How many images it is given
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = crate::cli::at_least_one())]
     images: usize,
-    /// Where the noise begins
+    /// Where the noise begins, or which pictures are drawn
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Print a JSON document
@@ -45,14 +51,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".to_owned())?;
     let budget = arguments.limits.budget();
-    let report = parity::compare(&graph, target, &budget, arguments.images, arguments.seed, folder.path())
+    let samples = samples(arguments, &graph)?;
+    let report = parity::compare(&graph, target, &budget, &samples, folder.path())
         .map_err(|error| Failure::from_error(&*error))?;
     if arguments.json {
         return output::print_json(&report);
     }
     output::print(&format!(
-        "instructions  {:>11} an inference\nSRAM          {:>11} bytes, of them stack {} (at most {} in use)\nflash         {:>11} bytes\nresults       {} of {} are those of this machine bit for bit\n",
+        "instructions  {:>11} an inference at most, {} on average\nSRAM          {:>11} bytes, of them stack {} (at most {} in use)\nflash         {:>11} bytes\nresults       {} of {} are those of this machine bit for bit\n",
         report.instructions,
+        report.mean_instructions,
         report.sram_bytes,
         report.stack_bytes,
         report.stack_peak_bytes,
@@ -60,8 +68,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         report.equal,
         report.images
     ))?;
+    if let Some(right) = report.right {
+        let share = 100.0 * right as f64 / report.images.max(1) as f64;
+        output::print(&format!("accuracy      {share:>10.2} %, {right} of {} pictures\n", report.images))?;
+    }
     if report.equal == report.images {
         return Ok(());
     }
     Err(Failure::new("results differ between the simulated device and this machine"))
+}
+
+/// What the network is given: pictures, or noise.
+fn samples(arguments: &Arguments, graph: &Graph) -> Result<Vec<Sample>> {
+    let Some(data) = &arguments.data else {
+        return parity::noise(graph, arguments.images, arguments.seed)
+            .map_err(|error| Failure::from_error(&*error));
+    };
+    let [input] = graph.inputs() else {
+        return Err(Failure::new("the network takes more than one picture").hint("leave --data out"));
+    };
+    let chosen = pictures::choose(data, graph.ty(*input), arguments.images, arguments.seed)?;
+    Ok(chosen.into_iter().map(|(image, class)| Sample { values: vec![image], class: Some(class) }).collect())
 }
