@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Bench(bench::Arguments),
     /// Quantum circuits: run, draw and train them, with the noise of devices
     Quantum(Box<quantum::Arguments>),
-    /// Networks for microcontrollers: compile them to C, run them on a simulated device
+    /// Networks for microcontrollers: train them in int8, compile them to C, run them on a simulated device
     Tiny(Box<tiny::Arguments>),
 }
 

@@ -2,6 +2,7 @@
 
 mod emit;
 mod simulate;
+mod train;
 
 use crate::failure::Result;
 use clap::{Args, Subcommand};
@@ -19,6 +20,8 @@ enum Command {
     Emit(emit::Arguments),
     /// Compile a quantized network, run it on a simulated Cortex-M, and compare it with this machine
     Simulate(simulate::Arguments),
+    /// Train a quantized network on pictures, in int8 as on a device
+    Train(Box<train::Arguments>),
 }
 
 /// Runs the command.
@@ -26,5 +29,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.command {
         Command::Emit(arguments) => emit::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Train(arguments) => train::run(arguments),
     }
 }

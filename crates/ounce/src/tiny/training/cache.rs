@@ -1,0 +1,57 @@
+//! What frozen layers give for pictures, kept on the disk.
+
+use crate::failure::{Context as _, Result};
+use ounce_tiny::learn::{Examples, Prepared};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+
+/// A folder of examples of one frozen network and data set.
+pub(crate) struct Cache {
+    folder: PathBuf,
+    of: String,
+}
+
+impl Cache {
+    /// Makes the folder if there is none.
+    pub(crate) fn open(folder: &Path, prepared: &Prepared, data: &Path, classes: &[String]) -> Result<Self> {
+        let cannot = || format!("cannot use the cache {}", folder.display());
+        std::fs::create_dir_all(folder).context(cannot)?;
+        let data = std::fs::canonicalize(data).context(cannot)?;
+        let mut hasher = DefaultHasher::new();
+        for (_, name, value) in prepared.frozen.parameters() {
+            (name, value.as_bytes()).hash(&mut hasher);
+        }
+        let of = format!(
+            "{} before convolution {}, weights {:016x}, {}, {}",
+            prepared.image,
+            prepared.network.first,
+            hasher.finish(),
+            data.display(),
+            classes.join(", ")
+        );
+        Ok(Self { folder: folder.to_owned(), of })
+    }
+
+    /// Where some pictures are kept, and what their file says it is of.
+    fn place(&self, key: &str) -> (PathBuf, String) {
+        let of = format!("{}, {key}", self.of);
+        let mut hasher = DefaultHasher::new();
+        of.hash(&mut hasher);
+        (self.folder.join(format!("{:016x}.safetensors", hasher.finish())), of)
+    }
+
+    /// Those that were kept.
+    pub(crate) fn find(&self, key: &str) -> Result<Option<Examples>> {
+        let (path, of) = self.place(key);
+        if !path.exists() {
+            return Ok(None);
+        }
+        Examples::read(&path, &of).context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Keeps them.
+    pub(crate) fn keep(&self, key: &str, examples: &Examples) -> Result<()> {
+        let (path, of) = self.place(key);
+        examples.write(&path, &of).context(|| format!("cannot write {}", path.display()))
+    }
+}

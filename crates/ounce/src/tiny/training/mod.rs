@@ -1,0 +1,10 @@
+//! What `ounce tiny train` reads and leaves behind.
+
+mod cache;
+mod folder;
+mod report;
+pub(crate) mod trainable;
+
+pub(crate) use cache::Cache;
+pub(crate) use folder::Folder;
+pub(crate) use report::{Report, Settings};

@@ -1,0 +1,72 @@
+//! Networks and schemes of the command line.
+
+use crate::failure::{Context as _, Failure, Result};
+use ounce_formats::mcunet::Network as Mcunet;
+use ounce_formats::pickle::Checkpoint;
+use ounce_import::mcunet::{self, Options};
+use ounce_tiny::learn::Epoch;
+use ounce_tiny::scheme::{self, Scheme, layers, published};
+use std::path::Path;
+
+/// A network that can be trained.
+pub(crate) fn read(path: &Path) -> Result<Mcunet> {
+    let cannot = || format!("cannot import {}", path.display());
+    if path.extension().is_none_or(|extension| extension != "pkl") {
+        let cause = format!("{} is no network that can be trained", path.display());
+        return Err(Failure::usage(cause).hint("networks of MCUNetV3 can, whose names end in .pkl"));
+    }
+    Mcunet::read(&Checkpoint::open(path).context(cannot)?).context(cannot)
+}
+
+/// What a file or folder is called, without folders and extension.
+pub(crate) fn name(path: &Path) -> String {
+    path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+}
+
+/// The scheme of a name or file, for a network of so many convolutions.
+pub(crate) fn scheme(text: &str, model: &Path, convs: usize) -> Result<Scheme> {
+    let number = |of: &str| {
+        let refused = || Failure::usage(format!("--scheme {text}: {of:?} is no number of convolutions"));
+        of.parse::<usize>().map_err(|_| refused())
+    };
+    let scheme = match text.split_once(':') {
+        _ if text == "full" => Scheme::full(convs),
+        Some(("bias", of)) => Scheme::bias_only(number(of)?),
+        // More than there are is refused below.
+        Some(("last", of)) => Scheme { biases: number(of)?, ..Scheme::last(convs, number(of)?) },
+        _ if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let network = name(model);
+            let found = published(&network).find(|scheme| scheme.budget.to_string() == text);
+            found.map(|found| found.scheme()).ok_or_else(|| {
+                let known: Vec<String> = published(&network).map(|known| known.budget.to_string()).collect();
+                let known = if known.is_empty() { "none at all".to_owned() } else { known.join(", ") };
+                Failure::usage(format!("no scheme of {text} KB was published for {network}"))
+                    .hint(format!("there are {known}; a file of one's own has a name with letters"))
+            })?
+        }
+        _ => {
+            let path = Path::new(text);
+            let hint = "a scheme is a file, full, bias:N, last:N, or the KB of a published one";
+            let read = std::fs::read_to_string(path).context(|| format!("cannot read the scheme {text}"));
+            let read = read.map_err(|failure| failure.hint(hint))?;
+            Scheme::parse(&read)
+                .map_err(|error| Failure::new(format!("{text}: {}", error.to_string().trim_end())))?
+        }
+    };
+    scheme.check(convs).map_err(|error| Failure::from_error(&error).hint(format!("--scheme was {text}")))?;
+    Ok(scheme)
+}
+
+/// What a scheme takes beyond inference, by the original's formula, in KB.
+pub(crate) fn extra_memory(network: &Mcunet, scheme: &Scheme) -> Result<f64> {
+    let imported = mcunet::import(network, &Options::default())?;
+    Ok(scheme::extra_memory(&layers(&imported.graph, &imported.convs), scheme).kib())
+}
+
+/// One line on an epoch.
+pub(crate) fn line(epoch: &Epoch, of: usize) -> String {
+    let held_out = epoch.test.map_or_else(String::new, |test| {
+        format!("; held out {:.4}, {:.2} % right", test.loss, 100.0 * test.accuracy)
+    });
+    format!("epoch {:>3} of {of}: loss {:.4}{held_out}", epoch.epoch, epoch.loss)
+}
