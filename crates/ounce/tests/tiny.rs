@@ -96,3 +96,30 @@ fn the_original_graph_fits_in_less_than_the_original_takes() {
     assert_eq!(report["equal"], 1, "{report}");
     assert!(report["instructions"].as_u64().unwrap() < 65_000_000, "{report}");
 }
+
+#[test]
+fn a_device_learns_by_a_scheme() {
+    let network = need!("OUNCE_TEST_DATA", "tiny/mcunet-5fps.pkl");
+    let pictures = need!("OUNCE_TEST_DATA", "tiny/cifar10-jpg.zip");
+    let machine = Machine::new();
+    let emit = ["tiny", "emit", &network, "-o", "net", "--scheme", "49", "--classes", "10"];
+    let report = machine.run(&[&emit[..], &["--sram", "225000", "--check", "--json"]].concat()).ok().json();
+    // What the original counts: constants beside trained parameters in flash, and these in RAM.
+    assert_eq!(report["state_bytes"], 47_656, "{report}");
+    assert!(report["constant_bytes"].as_u64().unwrap() <= 478_144, "{report}");
+    let header = fs::read_to_string(machine.path("data/net/model.h")).unwrap();
+    assert!(header.contains("model_train_step") && header.contains("model_invoke"), "{header}");
+    machine.run(&["tiny", "emit", &network, "-o", "other", "--scheme", "50"]).fails(2, &["50", "49"]);
+    if !simulation_is_possible() {
+        return;
+    }
+    let more =
+        ["--scheme", "49", "--classes", "cat,ship", "--steps", "4", "--images", "4", "--sram", "225000"];
+    let simulate = [&["tiny", "simulate", &network, "--data", &pictures, "--json"], &more[..]].concat();
+    let report = machine.run(&simulate).ok().json();
+    let number = |name: &str| report[name].as_u64().unwrap();
+    assert_eq!((number("equal"), report["losses"].as_array().unwrap().len()), (4, 4), "{report}");
+    assert_eq!(report["same_bytes_on_this_machine"], true, "{report}");
+    assert!(number("instructions") <= 65_000_000 && number("step_instructions") <= 106_000_000, "{report}");
+    machine.run(&["tiny", "simulate", &network, "--scheme", "49"]).fails(2, &["--data"]);
+}
