@@ -21,6 +21,9 @@ const GZIP: [u8; 2] = [0x1F, 0x8B];
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum IdxError {
+    /// There is nothing in the file.
+    #[error("the file is empty; get it anew")]
+    Empty,
     /// The first bytes are wrong.
     #[error(
         "this is no IDX file: it starts with {found:02x?}; two zeros and a type (8, 9, 11 to 14) should stand there"
@@ -112,6 +115,9 @@ pub fn read(bytes: &[u8]) -> Result<Array<'static>, Fault> {
 fn from_reader(mut reader: impl Read, most: u64, given: usize) -> Result<Array<'static>, Fault> {
     let mut header = Vec::new();
     reader.by_ref().take(4).read_to_end(&mut header)?;
+    if header.is_empty() {
+        return Err(IdxError::Empty.into());
+    }
     let (scalar, dimensions) = match header[..] {
         [0, 0, ty, dimensions] => (scalar(ty), dimensions),
         _ => (None, 0),

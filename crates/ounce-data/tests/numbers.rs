@@ -34,7 +34,7 @@ fn wrong_idx_files_are_refused() {
         other => panic!("{other}"),
     };
     let size = |shape: &[usize], needed, given| IdxError::Size { shape: shape.to_vec(), needed, given };
-    assert_eq!(fault(b""), IdxError::Magic { found: vec![] });
+    assert_eq!(fault(b""), IdxError::Empty);
     assert_eq!(fault(&[0, 0, 10, 1]), IdxError::Magic { found: vec![0, 0, 10, 1] });
     assert_eq!(fault(&[0, 0, 8, 2, 0, 0, 0]), IdxError::Header(7));
     assert_eq!(fault(&[0, 0, 8, 1, 0, 0, 0, 2, 5]), size(&[2], Some(2), 1));

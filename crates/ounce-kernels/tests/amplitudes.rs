@@ -301,6 +301,48 @@ fn tiles_of_a_state_make_the_whole() {
     }
 }
 
+fn blocks_of<T: Real>(kernels: Kernels) {
+    let mut random = Random(23);
+    let mut pool = ThreadPool::with_kernels(2, kernels);
+    let layout = Layout::<T>::qubits(kernels);
+    let lanes = layout.lane_qubits();
+    let qubits = lanes + 6;
+    for round in 0..200 {
+        // Some gates on three qubits and those in lanes, in tiles that hold these three and, mostly, others.
+        let mut mixed: Vec<usize> = draw(&mut random, 6, 3).iter().map(|bit| bit + lanes).collect();
+        let mut tile = mixed.clone();
+        tile.extend((lanes..qubits).filter(|qubit| !mixed.contains(qubit)).take(round % 4));
+        tile.sort_unstable();
+        if round % 5 == 0 {
+            mixed.truncate(2);
+        }
+        let fits = |gate: &Gate| {
+            (lanes..qubits).all(|qubit| gate.mixed() >> qubit & 1 == 0 || mixed.contains(&qubit))
+        };
+        let mut gates = Vec::new();
+        while gates.len() < 1 + round % 7 {
+            gates.extend(Some(random_gate(&mut random, qubits)).filter(fits));
+        }
+        let mut program = Program::new(layout, &tile);
+        program.block(&mixed, |program| gates.iter().for_each(|gate| gate.push(program)));
+        let state = random_state(&mut random, qubits);
+        let mut buffer = Buffer::zeroed(layout.len(qubits));
+        write(layout, &mut buffer, &state, 0);
+        pool.region(|team| sweep(team, &program, &mut buffer, None));
+        let expected = gates.iter().fold(state, |state, gate| gate.expected(&state, 0));
+        let what = format!("{kernels:?} {} bytes, {gates:?}, {mixed:?} in {tile:?}", T::BYTES);
+        assert_states::<T>(&read(layout, &buffer, qubits, 0), &expected, &what);
+    }
+}
+
+#[test]
+fn blocks_do_what_their_gates_do() {
+    for kernels in Kernels::available() {
+        blocks_of::<f32>(kernels);
+        blocks_of::<f64>(kernels);
+    }
+}
+
 fn overlaps_of<T: Real>(kernels: Kernels) {
     let mut random = Random(11);
     let mut pool = ThreadPool::with_kernels(2, kernels);

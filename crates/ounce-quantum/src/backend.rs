@@ -133,6 +133,21 @@ pub trait Backend {
     /// draws the same.
     fn begin(&mut self, _step: u64) {}
 
+    /// Does `work`, which asks for the expectation values of several circuits that do not depend on each other. A backend that hands circuits over to somebody
+    /// hands over all of them at once.
+    ///
+    /// # Errors
+    /// As `work`, and as [`Backend::expectations`].
+    fn gathered<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, BackendError>,
+    ) -> Result<T, BackendError>
+    where
+        Self: Sized,
+    {
+        work(self)
+    }
+
     /// Circuits run so far: each sample of each request is one, whatever the number of shots.
     fn runs(&self) -> u64;
 }

@@ -7,7 +7,7 @@
 mod common;
 
 use common::golden;
-use ounce_quantum::backend::{Execution, NoisyBackend, NoisyOptions};
+use ounce_quantum::backend::{BackendError, Execution, NoisyBackend, NoisyOptions};
 use ounce_quantum::device::Device;
 use ounce_quantum::noise::{NoiseModel, NoiseOptions, Program, as_read};
 use ounce_quantum::sim::{reference, trajectory};
@@ -136,6 +136,24 @@ fn bits_that_nothing_is_measured_into_do_not_count() {
         let counts = NoisyBackend::new(device("ounce_line"), options).counts(&circuit, &[], &[], 20).unwrap();
         // Qubits 0 and 3, the only ones that something happens to.
         assert_eq!((counts.bits(), counts.shots()), (2, 20));
+    }
+}
+
+#[test]
+fn what_does_not_fit_memory_is_known_before_it_is_run() {
+    let circuit = circuit();
+    let z = [PauliSum::from(PauliString::z(0))];
+    // Of a density matrix of 4 qubits there are 256 entries of 16 bytes, of a state 16.
+    for (execution, bytes) in [(Execution::Exact, 4096), (Execution::Trajectories(2), 256)] {
+        let backend = |memory| {
+            let options = NoisyOptions { execution, memory, ..NoisyOptions::default() };
+            NoisyBackend::new(device("ounce_line"), options)
+        };
+        assert!(backend(bytes).check_size(&circuit, &z).is_ok());
+        let error = backend(bytes - 1).check_size(&circuit, &z);
+        let refused =
+            matches!(error, Err(BackendError::TooLarge { qubits: 4, bytes: own, .. }) if own == bytes);
+        assert!(refused, "{error:?}");
     }
 }
 

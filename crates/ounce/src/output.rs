@@ -37,7 +37,14 @@ fn temporary(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     // What the system's mask leaves of it.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder(path))
+    builder.tempfile_in(folder(path)).map_err(|error| without_path(&error))
+}
+
+/// An error of tempfile without the name of the file, which nobody has heard of.
+fn without_path(error: &std::io::Error) -> std::io::Error {
+    let text = error.to_string();
+    let reason = text.split(" at path ").next().unwrap_or_default();
+    std::io::Error::new(error.kind(), reason)
 }
 
 /// Writes a file whole or not at all.

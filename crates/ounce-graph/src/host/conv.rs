@@ -3,7 +3,7 @@
 use ounce_kernels::Team;
 use ounce_kernels::ops::{
     ConvGeometry, Gemm, PANEL, depthwise, depthwise_fits, depthwise_transposed, depthwise_weight_gradient,
-    gemm, inner_products,
+    gemm, inner_products, int8_widen,
 };
 
 use crate::ops::ConvShape;
@@ -50,12 +50,12 @@ pub(crate) fn fill_channels(batch: usize, channels: usize, bias: Option<&[f32]>,
 
 /// Elements as floats: themselves, or converted into `scratch`.
 #[allow(clippy::panic)]
-pub(crate) fn as_floats<'a>(elements: Slice<'a>, scratch: &'a mut [f32]) -> &'a [f32] {
+pub(crate) fn as_floats<'a>(team: &mut Team<'_>, elements: Slice<'a>, scratch: &'a mut [f32]) -> &'a [f32] {
     match elements {
         Slice::F32(elements) => elements,
         Slice::I8(elements) => {
             let scratch = &mut scratch[..elements.len()];
-            scratch.iter_mut().zip(elements).for_each(|(out, x)| *out = f32::from(*x));
+            int8_widen(team, elements, scratch);
             scratch
         }
         other => panic!("a kernel of floats or bytes, which the shape rule promised, is {other:?}"),
@@ -197,7 +197,7 @@ pub(crate) fn transposed(
     out: &mut [f32],
 ) {
     if shape.is_depthwise() {
-        let w = as_floats(w, scratch);
+        let w = as_floats(team, w, scratch);
         return depthwise_transposed(team, &geometry(shape), g, w, bias, out);
     }
     fill_channels(shape.batch, shape.channels, bias, out);
@@ -206,7 +206,7 @@ pub(crate) fn transposed(
     let depth = og * taps;
     let pointwise = shape.is_pointwise();
     // Rows of channels: of a pointwise kernel as it lies, transposed.
-    let rows = if pointwise { as_floats(w, scratch) } else { turned(shape, w, scratch) };
+    let rows = if pointwise { as_floats(team, w, scratch) } else { turned(shape, w, scratch) };
     for (block, out) in out.chunks_exact_mut((cg * image).max(1)).enumerate() {
         let group = block % shape.groups;
         let planes = &g[block * og * places..][..og * places];

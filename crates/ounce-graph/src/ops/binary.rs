@@ -231,9 +231,11 @@ fn by_runs(
 ) {
     host::pieces(team, y, |first, y| {
         let mut done = 0;
+        // The run that comes next, and how many of its elements are behind.
+        let (mut number, mut behind) = (first / run.max(1) % count.max(1), first % run.max(1));
         while done < y.len() {
             let at = first + done;
-            let len = (run - at % run).min(y.len() - done);
+            let len = (run - behind).min(y.len() - done);
             if run == 1 {
                 // A row that repeats.
                 let begin = at % count;
@@ -249,7 +251,8 @@ fn by_runs(
                 done += len;
                 continue;
             }
-            let r = repeated[at / run % count];
+            let r = repeated[number];
+            (number, behind) = (if number + 1 == count { 0 } else { number + 1 }, 0);
             let y = &mut y[done..done + len];
             match whole {
                 Some(whole) => y.iter_mut().zip(&whole[at..]).for_each(|(y, w)| *y = f(*w, r)),

@@ -27,13 +27,9 @@ impl Clip {
     /// The clipped number.
     #[inline(always)]
     pub fn apply(&self, x: f32) -> f32 {
-        if x < self.low {
-            self.low
-        } else if x > self.high {
-            self.high
-        } else {
-            x
-        }
+        // Two comparisons of which each is one instruction.
+        let x = if x < self.low { self.low } else { x };
+        if x > self.high { self.high } else { x }
     }
 
     /// The operator that gives the gradient by the input from that by the output, and the output.
@@ -91,6 +87,15 @@ pub struct ClipGradient {
     pub high: f32,
 }
 
+impl ClipGradient {
+    /// The gradient, or 0 where the result is at a bound.
+    #[inline(always)]
+    fn passed(&self, g: f32, y: f32) -> f32 {
+        // Without a branch, so that several elements go together.
+        if (y > self.low) & (y < self.high) { g } else { 0.0 }
+    }
+}
+
 impl Operator for ClipGradient {
     fn name(&self) -> &'static str {
         "clip_gradient"
@@ -103,15 +108,11 @@ impl Operator for ClipGradient {
     }
 
     fn reference(&self, io: &mut Io<'_, '_>) {
-        super::unary::zip_inputs(io, |g, y| if y > self.low && y < self.high { g } else { 0.0 });
+        super::unary::zip_inputs(io, |g, y| self.passed(g, y));
     }
 
     fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
-        super::unary::zip_inputs_parallel(
-            team,
-            io,
-            |g, y| if y > self.low && y < self.high { g } else { 0.0 },
-        );
+        super::unary::zip_inputs_parallel(team, io, |g, y| self.passed(g, y));
     }
 
     fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {

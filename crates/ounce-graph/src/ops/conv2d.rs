@@ -208,7 +208,7 @@ impl Operator for Conv2d {
             return self.reference(io);
         }
         let y = io.take_f32(0);
-        let w = conv::as_floats(io.input(1), scratch);
+        let w = conv::as_floats(team, io.input(1), scratch);
         let bias = (io.inputs() == 3).then(|| io.f32(2));
         conv::forward(team, &shape, io.f32(0), w, bias, y);
         if let Some(clip) = self.activation {

@@ -235,7 +235,11 @@ impl Operator for UnaryGradient {
     }
 
     fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
-        zip_inputs_parallel(team, io, |g, v| g * self.kind.derivative(v));
+        match self.kind {
+            K::Neg => zip_inputs_parallel(team, io, |g, v| g * K::Neg.derivative(v)),
+            K::Square => zip_inputs_parallel(team, io, |g, v| g * K::Square.derivative(v)),
+            kind => zip_inputs_parallel(team, io, |g, v| g * kind.derivative(v)),
+        }
     }
 
     fn overwrites(&self, _inputs: &[TensorType]) -> Vec<usize> {

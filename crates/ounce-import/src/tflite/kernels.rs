@@ -2,6 +2,8 @@
 
 use ounce_graph::ops::{BinaryKind, Expand, FixedScale, Window};
 use ounce_graph::{Custom, DType, Gradient, GraphError, Io, Op, OpError, Operator, TensorType};
+use ounce_kernels::Team;
+use ounce_kernels::ops::{Scale, int8_add_tables};
 
 /// Bounds of a result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,6 +87,17 @@ impl Operator for FixedAdd {
             let sum = scaled(*a, 0).wrapping_add(scaled(*b, 1));
             *y = self.bounds.clamp(self.y_scale.apply(sum).wrapping_add(self.y_zero));
         }
+    }
+
+    fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
+        let (y, a, b) = (io.take_i8(0), io.i8(0), io.i8(1));
+        // Of every byte the scaled number.
+        let table = |i: usize| {
+            std::array::from_fn(|x| self.scales[i].apply((x as i32 - 128 - self.zeros[i]) << ADD_SHIFT))
+        };
+        let FixedScale { multiplier, shift } = self.y_scale;
+        let finish = (Scale::Fixed { multiplier, shift }, self.y_zero, [self.bounds.low, self.bounds.high]);
+        int8_add_tables(team, [&table(0), &table(1)], [a, b], finish, y);
     }
 }
 

@@ -10,7 +10,7 @@ use super::step::{Step, Steps};
 /// # Safety
 /// A real and an imaginary part, each `LANES` long or, if `UNIFORM`, one number, are readable from `from`.
 #[inline(always)]
-unsafe fn coefficient<T: Real, S: Lanes<T>, const UNIFORM: bool>(
+pub(super) unsafe fn coefficient<T: Real, S: Lanes<T>, const UNIFORM: bool>(
     s: S,
     from: *const T,
     index: usize,
@@ -29,7 +29,7 @@ unsafe fn coefficient<T: Real, S: Lanes<T>, const UNIFORM: bool>(
 
 /// `(re, im) += (a, b) * (x, y)`, or with a real coefficient `a`.
 #[inline(always)]
-fn accumulate<T: Real, S: Lanes<T>, const REAL: bool>(
+pub(super) fn accumulate<T: Real, S: Lanes<T>, const REAL: bool>(
     s: S,
     (a, b): (S::V, S::V),
     (x, y): (S::V, S::V),
@@ -266,7 +266,7 @@ pub(super) fn partner<T: Real, S: Lanes<T>, const PERMUTED: bool>(
 
 /// `cos a + e b`, `e` being `sin` or `i sin`.
 #[inline(always)]
-fn turn<T: Real, S: Lanes<T>, const IMAGINARY: bool>(
+pub(super) fn turn<T: Real, S: Lanes<T>, const IMAGINARY: bool>(
     s: S,
     (re, im): (S::V, S::V),
     (x, y): (S::V, S::V),

@@ -9,6 +9,7 @@
 //! A [`Program`] is a list of such steps for a tile, the amplitudes that differ in some of the qubits. It is run on a whole batch of states at once
 //! ([`Program::run`]), or on one tile of a large state after another ([`sweep`]), so that memory is read once for all its steps.
 
+mod block;
 mod buffer;
 mod gates;
 pub(crate) mod lanes;
@@ -16,6 +17,7 @@ mod layout;
 mod overlap;
 mod paulis;
 mod program;
+mod registers;
 mod run;
 mod step;
 mod sums;

@@ -1,5 +1,6 @@
 //! Programs: gates and overlaps on a tile, lowered to steps on rows.
 
+use super::block::{Head, Micro};
 use super::step::{Kind, Step, Steps};
 use super::sums::{Overlap, Read, lane_index, pattern_flip};
 use super::{Complex, Layout, MAX_LANES, Real};
@@ -40,11 +41,13 @@ pub struct Program<T> {
     layout: Layout<T>,
     /// Qubits of the tile by bit of the row's number.
     tile: Vec<usize>,
-    steps: Vec<Step>,
-    coefficients: Vec<T>,
-    offsets: Vec<usize>,
+    pub(super) steps: Vec<Step>,
+    pub(super) coefficients: Vec<T>,
+    pub(super) offsets: Vec<usize>,
     permutations: Vec<[u32; MAX_LANES]>,
-    skipped: Vec<bool>,
+    pub(super) skipped: Vec<bool>,
+    pub(super) micros: Vec<Micro>,
+    pub(super) head: Option<Head>,
     sums: usize,
 }
 
@@ -66,6 +69,8 @@ impl<T: Real> Program<T> {
             offsets: Vec::new(),
             permutations: vec![std::array::from_fn(|lane| lane as u32)],
             skipped: Vec::new(),
+            micros: Vec::new(),
+            head: None,
             sums: 0,
         }
     }
@@ -102,6 +107,7 @@ impl<T: Real> Program<T> {
             offsets: &self.offsets,
             permutations: &self.permutations,
             skipped: &self.skipped,
+            micros: &self.micros,
         }
     }
 
@@ -117,7 +123,7 @@ impl<T: Real> Program<T> {
     }
 
     /// The parts of a mask of qubits: lanes, rows, outside.
-    fn split(&self, mut qubits: u64) -> (usize, usize, usize) {
+    pub(super) fn split(&self, mut qubits: u64) -> (usize, usize, usize) {
         let mut parts = (0, 0, 0);
         while qubits != 0 {
             match self.place(qubits.trailing_zeros() as usize) {
@@ -131,7 +137,7 @@ impl<T: Real> Program<T> {
     }
 
     /// A step of `kind` with controls; also the lanes' bits that control.
-    fn step(&self, kind: Kind, controls: &[usize]) -> (Step, usize) {
+    pub(super) fn step(&self, kind: Kind, controls: &[usize]) -> (Step, usize) {
         let (lanes, rows, outer) = self.split(controls.iter().fold(0, |mask, &qubit| mask | 1 << qubit));
         let step = Step {
             kind,

@@ -4,6 +4,7 @@ use super::Real;
 use super::gates::{dense, diagonal, exchange, parity_phase, pauli, permute, wide};
 use super::lanes::Lanes;
 use super::overlap;
+use super::registers::block;
 use super::step::{Kind, Step, Steps};
 
 /// A tile of one state, or of one vector's lanes of samples: `rows` rows of `LANES` real parts followed by `LANES` imaginary parts.
@@ -177,6 +178,9 @@ unsafe fn gate<T: Real, S: Lanes<T>>(
             Kind::Exchange { x, masked: false } => exchange::<T, S, false>(s, steps, step, tile, x),
             Kind::Exchange { x, masked: true } => exchange::<T, S, true>(s, steps, step, tile, x),
             Kind::Permute => permute(s, steps, step, tile),
+            Kind::Block { first, count } => {
+                block(s, steps, step, tile, base, &steps.micros[first..first + count])
+            }
             Kind::PauliOverlap { .. } | Kind::MatrixOverlap { .. } => {}
         }
     }

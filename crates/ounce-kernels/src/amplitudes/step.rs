@@ -1,6 +1,7 @@
 //! The steps of a program, as kernels read them.
 
 use super::MAX_LANES;
+use super::block::Micro;
 
 /// One step. Masks are of row numbers of the tile, `outer_*` of row numbers of the state outside the tile.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,8 @@ pub(crate) enum Kind {
     Exchange { x: usize, masked: bool },
     /// Lanes change places.
     Permute,
+    /// Steps on rows that are in registers: `count` of [`Steps::micros`].
+    Block { first: usize, count: usize },
     /// Adds up the real or imaginary part of `conj(bra[r]) * sign * ket[r ^ x]`, in each lane.
     PauliOverlap { x: usize, z: usize, imaginary: bool, permuted: bool, sums: usize },
     /// Adds up `conj(bra[r]) * ket[c]` for all pairs of rows and permutations of the ket's lanes.
@@ -51,4 +54,5 @@ pub(crate) struct Steps<'a, T> {
     pub(super) offsets: &'a [usize],
     pub(super) permutations: &'a [[u32; MAX_LANES]],
     pub(super) skipped: &'a [bool],
+    pub(super) micros: &'a [Micro],
 }

@@ -27,6 +27,11 @@ macro_rules! common {
             unsafe { _mm256_set1_epi32(x) }
         }
         #[inline(always)]
+        unsafe fn sums(self, from: *const i32) -> __m256i {
+            // SAFETY: 8 sums are readable, as the caller promises.
+            unsafe { _mm256_loadu_si256(from.cast()) }
+        }
+        #[inline(always)]
         fn repeat(self, quad: i32) -> Self::Weights {
             // SAFETY: as in `splat`.
             unsafe {

@@ -33,6 +33,11 @@ unsafe impl Int8 for Avx512 {
         unsafe { _mm512_set1_epi32(x) }
     }
     #[inline(always)]
+    unsafe fn sums(self, from: *const i32) -> __m512i {
+        // SAFETY: 16 sums are readable, as the caller promises.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
     fn repeat(self, quad: i32) -> __m512i {
         // SAFETY: as in `splat`.
         unsafe { _mm512_set1_epi32(quad) }

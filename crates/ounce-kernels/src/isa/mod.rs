@@ -34,7 +34,7 @@ pub(crate) use tile::{Bytes, PackedTile, TILE_ROWS, W8A8Tile};
 
 use crate::amplitudes::{Steps, TermSteps, Tile as AmplitudeTile};
 use crate::matrix::ActivationScale;
-use crate::ops::{Activation, Int8Add, Norm};
+use crate::ops::{Activation, Int8Add, Norm, Scale};
 use crate::quantize::{QuantizedRowMut, QuantizedView, TokenView};
 use crate::simd::Element;
 use crate::simd::attend::Query;
@@ -82,6 +82,7 @@ pub(crate) struct Table {
     int8_dense: unsafe fn(&Dense<'_>, &mut [i16]),
     int8_row_sums: unsafe fn(&[i8], &mut [i32]),
     int8_clamp: unsafe fn(&[i16], [i8; 2], &mut [i8], &mut [u8]),
+    int8_scale: unsafe fn(&[i32; 64], Scale, i32, [i8; 2], &mut [i8]),
     int8_add: unsafe fn(&Int8Add, [Option<&[i8]>; 2], &mut [i8]),
     amplitudes_f32: Amplitudes<f32>,
     amplitudes_f64: Amplitudes<f64>,
@@ -288,6 +289,8 @@ impl Kernels {
         int8_row_sums(rows: &[i8], out: &mut [i32]);
         /// Words as bytes within bounds, and a bit for each that was within.
         int8_clamp(words: &[i16], bounds: [i8; 2], y: &mut [i8], mask: &mut [u8]);
+        /// Scales up to 64 sums and makes them bytes within bounds.
+        int8_scale(sums: &[i32; 64], scale: Scale, zero: i32, bounds: [i8; 2], y: &mut [i8]);
         /// Adds bytes; `None` is a term that `y` holds.
         int8_add(add: &Int8Add, terms: [Option<&[i8]>; 2], y: &mut [i8]);
     }
@@ -373,7 +376,7 @@ macro_rules! table {
     ) => {
         use crate::isa::{Table, kernel};
         use crate::matrix::ActivationScale;
-        use crate::ops::{Activation, Int8Add, Norm};
+        use crate::ops::{Activation, Int8Add, Norm, Scale};
         use crate::quantize::QuantizedRowMut;
         use crate::simd::{Element, attend, gate, gemm, hadamard as walsh, int8, norm, planes, quantize, rows};
 
@@ -402,6 +405,7 @@ macro_rules! table {
         kernel!($int8_features $int8_token; int8_dense = int8::dense::multiply, (job: &int8::dense::Dense<'_>, out: &mut [i16]));
         kernel!($int8_features $int8_token; int8_row_sums = int8::finish::row_sums, (rows: &[i8], out: &mut [i32]));
         kernel!($int8_features $int8_token; int8_clamp = int8::finish::clamp, (words: &[i16], bounds: [i8; 2], y: &mut [i8], mask: &mut [u8]));
+        kernel!($int8_features $int8_token; int8_scale = int8::finish::scale, (sums: &[i32; 64], scale: Scale, zero: i32, bounds: [i8; 2], y: &mut [i8]));
         kernel!($features $token; int8_add = int8::add::add, (add: &Int8Add, terms: [Option<&[i8]>; 2], y: &mut [i8]));
 
         pub(super) static TABLE: Table = Table {
@@ -437,6 +441,7 @@ macro_rules! table {
             int8_dense,
             int8_row_sums,
             int8_clamp,
+            int8_scale,
             int8_add,
             amplitudes_f32: $amplitudes_f32,
             amplitudes_f64: $amplitudes_f64,

@@ -19,6 +19,11 @@ unsafe impl Int8 for Portable {
         [x; LANES]
     }
     #[inline(always)]
+    unsafe fn sums(self, from: *const i32) -> [i32; LANES] {
+        // SAFETY: as the caller promises.
+        unsafe { from.cast::<[i32; LANES]>().read_unaligned() }
+    }
+    #[inline(always)]
     fn repeat(self, quad: i32) -> [[i8; 4]; LANES] {
         [quad.to_le_bytes().map(|w| w as i8); LANES]
     }

@@ -74,11 +74,24 @@ impl Phases {
                     let count = count.min(from.len());
                     copy(&from[..count], &mut to[..count]);
                 } else {
-                    to.iter_mut()
-                        .zip(from.iter().step_by(self.stride[1]))
-                        .for_each(|(to, x)| *to = convert(*x));
+                    strided(from, self.stride[1], to, &convert);
                 }
             }
         }
+    }
+}
+
+/// Every `stride`-th element, as far as there are any.
+fn strided<T: Copy, U>(from: &[T], stride: usize, to: &mut [U], convert: impl Fn(T) -> U) {
+    if stride != 2 {
+        return to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, x)| *to = convert(*x));
+    }
+    // Pairs of known length are taken apart several at a time.
+    let pairs = (from.len() / 2).min(to.len());
+    for (to, pair) in to.iter_mut().zip(from.chunks_exact(2)) {
+        *to = convert(pair[0]);
+    }
+    if let (Some(to), Some(x)) = (to.get_mut(pairs), from.get(2 * pairs)) {
+        *to = convert(*x);
     }
 }

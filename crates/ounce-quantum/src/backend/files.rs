@@ -173,6 +173,13 @@ impl Backend for FileBackend {
         Ok(values)
     }
 
+    fn gathered<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, BackendError>,
+    ) -> Result<T, BackendError> {
+        self.gather(work)
+    }
+
     fn runs(&self) -> u64 {
         self.runs
     }
@@ -212,7 +219,12 @@ fn write(path: &Path, text: &str) -> Result<(), BackendError> {
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
-    all().map_err(|error| failed("write", path, &error))
+    all().map_err(|error: io::Error| {
+        // tempfile adds the name of its file, which nobody has heard of.
+        let text = error.to_string();
+        let reason = text.split(" at path ").next().unwrap_or_default();
+        failed("write", path, &io::Error::new(error.kind(), reason))
+    })
 }
 
 /// A file without a lasting name, with the permissions that any new file gets: what runs the circuits may be another user.

@@ -6,7 +6,9 @@ use crate::counts::Counts;
 use crate::device::Device;
 use crate::measurement::{BasisChange, Group, MeasurementPlan, sampled_measurements};
 use crate::noise::{NoiseModel, NoiseOptions, Program};
-use crate::sim::density::DensityMatrix;
+use crate::observable::PauliSum;
+use crate::sim::density::{self, DensityMatrix};
+use crate::sim::state_bytes;
 use crate::sim::trajectory::{self, Trajectory};
 
 /// How noise is taken into account.
@@ -80,6 +82,20 @@ impl NoisyBackend {
     /// Its noise.
     pub fn model(&self) -> &NoiseModel {
         &self.model
+    }
+
+    /// Refuses a circuit whose states, of the qubits that it uses or that observables are on, take more memory than is allowed: before anything is run.
+    ///
+    /// # Errors
+    /// [`BackendError::TooLarge`].
+    pub fn check_size(&self, circuit: &Circuit, observables: &[PauliSum]) -> Result<(), BackendError> {
+        let qubits = circuit.used_qubits(observables.iter().flat_map(PauliSum::on_qubits)).len();
+        let bytes = match self.options.execution {
+            Execution::Exact => density::bytes(qubits),
+            Execution::Trajectories(_) | Execution::ReadoutOnly => state_bytes::<f64>(qubits),
+        };
+        let limit = self.options.memory;
+        if bytes > limit { Err(BackendError::TooLarge { qubits, bytes, limit }) } else { Ok(()) }
     }
 
     /// Runs a circuit `shots` times and counts what its measurements give; without measurements, what measuring each qubit that it uses would give.

@@ -32,6 +32,13 @@ pub enum Pattern {
         /// Distance of the two qubits.
         jump: usize,
     },
+    /// The first gates of another pattern: the layers that QuantumNAS's front sampling draws.
+    Front {
+        /// The pattern.
+        of: Box<Self>,
+        /// Gates that are kept.
+        count: usize,
+    },
     /// These qubits, the same for circuits of any size.
     Explicit(Vec<Vec<usize>>),
 }
@@ -44,6 +51,11 @@ impl Pattern {
         let pairs: Vec<Vec<usize>> = match self {
             Self::Each => return (0..n).map(|qubit| vec![qubit]).collect(),
             Self::Explicit(qubits) => return qubits.clone(),
+            Self::Front { of, count } => {
+                let mut all = of.qubits(n);
+                all.truncate(*count);
+                return all;
+            }
             Self::Chain { jump } => chain(*jump).collect(),
             Self::Ring { jump } => (0..n).map(|k| pair(k, (k + jump % n) % n)).collect(),
             Self::Dense => (0..n).flat_map(|i| (i + 1..n).map(move |j| pair(i, j))).collect(),

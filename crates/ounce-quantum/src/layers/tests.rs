@@ -17,6 +17,9 @@ fn patterns_are_those_of_torchquantum_and_qiskit() {
     assert_eq!(pairs(Pattern::Circular, 3), [[2, 0], [0, 1], [1, 2]]);
     assert_eq!(pairs(Pattern::Circular, 2), [[0, 1]]);
     assert_eq!(pairs(Pattern::Around { count: 4, jump: 1 }, 3), [[0, 1], [1, 2], [2, 0], [0, 1]]);
+    let front = |of, count| Pattern::Front { of: Box::new(of), count };
+    assert_eq!(pairs(front(Pattern::Ring { jump: 1 }, 2), 4), [[0, 1], [1, 2]]);
+    assert_eq!(front(Pattern::Each, 9).qubits(2), [[0], [1]]);
     for pattern in
         [Pattern::Ring { jump: 1 }, Pattern::Around { count: 3, jump: 7 }, Pattern::Dense, Pattern::Circular]
     {

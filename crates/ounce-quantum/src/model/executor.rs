@@ -88,7 +88,7 @@ impl<B: Backend> Executor for DeviceExecutor<B> {
         wanted: Wanted<'_>,
     ) -> Result<Gradients, BackendError> {
         let plan = self.plans.entry(layer).or_insert_with(|| ShiftPlan::new(request.circuit));
-        plan.gradients(&mut self.backend, request, cotangents, wanted)
+        self.backend.gathered(|backend| plan.gradients(backend, request, cotangents, wanted))
     }
 
     fn begin(&mut self, step: u64) {

@@ -114,6 +114,9 @@ pub enum Problem {
     /// A qubit that is named twice.
     #[error("a qubit is named twice; the qubits of a gate must differ")]
     Repeated,
+    /// A file without qubits.
+    #[error("the file ends and has declared no qubit; declare some, such as `qreg q[2];` or `qubit[2] q;`")]
+    NoQubits,
     /// More than is read.
     #[error("more than {limit} {what}; make the circuit smaller or raise the limit")]
     Limit {

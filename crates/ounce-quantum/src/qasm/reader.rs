@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
         while cursor.peek().kind != Kind::End {
             self.statement(cursor)?;
         }
-        Ok(())
+        if self.qubits == 0 { Err(cursor.at().error(Problem::NoQubits)) } else { Ok(()) }
     }
 
     fn version(&mut self, cursor: &mut Cursor<'a>) -> Result<(), QasmError> {

@@ -153,6 +153,7 @@ fn pragmas_annotations_comments_and_device_qubits_are_understood() {
 #[test]
 fn errors_say_where_and_what_to_do() {
     for (text, line, column, part) in [
+        ("", 1, 1, "no qubit"),
         ("OPENQASM 4.0;", 1, 10, "convert"),
         ("include \"other.inc\";", 1, 9, "copy the definitions"),
         ("qubit q;\nfoo q;", 2, 1, "\"foo\""),

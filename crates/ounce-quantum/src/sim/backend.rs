@@ -10,9 +10,8 @@ use super::batch::Batch;
 use super::bind::Values;
 use super::node::{Node, fused};
 use super::observe::Terms;
-use super::plan::passes;
 use super::shots::estimates;
-use super::state::{StateVector, check_size, tile_size, write_amplitudes};
+use super::state::{Blocked, StateVector, check_size, tile_size, write_amplitudes};
 use crate::backend::{Backend, BackendError, Differentiate, Gradients, Request};
 use crate::circuit::{Instruction, Symbol};
 
@@ -220,7 +219,7 @@ pub(super) fn forward<T: Real>(
         }
     };
     let nodes = fused(nodes.to_vec());
-    let passes = passes(&nodes, tile_size(state.layout, qubits, 1), Node::mixed);
+    let passes = Blocked::passes(&nodes, tile_size(state.layout, qubits, 1));
     let values = Values::single(request.parameters, request.sample(sample));
     pool.region(|team| state.run_passes(team, &nodes, &passes, values));
     Ok(state)

@@ -24,15 +24,27 @@ pub(super) struct TileSize {
     pub(super) tile: usize,
 }
 
+/// Qubits beyond lanes that a block may mix.
+const BLOCK: usize = 3;
+
 /// Divides nodes into passes. Each pass takes, in order, every node that fits its tile and does not wait for one that does not; `mixed` gives the qubits that must
 /// be in the tile for a node.
 pub(super) fn passes(nodes: &[Node], size: TileSize, mixed: impl Fn(&Node) -> u64) -> Vec<Pass> {
+    passes_of(nodes, (0..nodes.len()).collect(), size, mixed)
+}
+
+/// As [`passes`] for some of the nodes, given by number in the order in which they are to be done.
+fn passes_of(
+    nodes: &[Node],
+    mut waiting: Vec<usize>,
+    size: TileSize,
+    mixed: impl Fn(&Node) -> u64,
+) -> Vec<Pass> {
     let below = |count: usize| if count >= 64 { u64::MAX } else { (1u64 << count) - 1 };
     let all = below(size.qubits.max(size.lanes));
     let always = below((size.lanes + size.chunk).min(size.qubits.max(size.lanes)));
     let masks: Vec<(u64, u64, u64)> =
         nodes.iter().map(|node| (node.mixed(), node.diagonal(), mixed(node))).collect();
-    let mut waiting: Vec<usize> = (0..nodes.len()).collect();
     let mut passes = Vec::new();
     while let Some(&first) = waiting.first() {
         // The first node is always taken.
@@ -70,6 +82,19 @@ pub(super) fn passes(nodes: &[Node], size: TileSize, mixed: impl Fn(&Node) -> u6
         waiting = rest;
     }
     passes
+}
+
+impl Pass {
+    /// The pass in blocks, whose tiles are the few qubits beyond lanes that a block's nodes mix: what can be done on rows while they are in registers.
+    pub(super) fn blocks(&self, nodes: &[Node], size: TileSize) -> Vec<Self> {
+        let small = TileSize { chunk: 0, tile: size.lanes + BLOCK, ..size };
+        let mut blocks = passes_of(nodes, self.nodes.clone(), small, Node::mixed);
+        for block in &mut blocks {
+            let mixed = block.nodes.iter().fold(0, |mask, &node| mask | nodes[node].mixed());
+            block.tile.retain(|qubit| mixed >> qubit & 1 == 1);
+        }
+        blocks
+    }
 }
 
 #[cfg(test)]

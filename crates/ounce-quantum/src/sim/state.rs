@@ -59,8 +59,23 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 struct Segment {
     nodes: Vec<Node>,
-    passes: Vec<Pass>,
+    passes: Vec<Blocked>,
     end: Option<End>,
+}
+
+/// A pass in blocks.
+#[derive(Clone, Debug)]
+pub(super) struct Blocked {
+    tile: Vec<usize>,
+    blocks: Vec<Pass>,
+}
+
+impl Blocked {
+    /// The passes of nodes, in blocks.
+    pub(super) fn passes(nodes: &[Node], size: TileSize) -> Vec<Self> {
+        let passes = passes(nodes, size, Node::mixed).into_iter();
+        passes.map(|pass| Self { blocks: pass.blocks(nodes, size), tile: pass.tile }).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +120,7 @@ impl Plan {
 impl Segment {
     fn new(instructions: &[Instruction], size: TileSize, end: Option<End>) -> Self {
         let nodes = fused(Node::of_instructions(instructions));
-        let passes = passes(&nodes, size, Node::mixed);
+        let passes = Blocked::passes(&nodes, size);
         Self { nodes, passes, end }
     }
 }
@@ -192,12 +207,16 @@ impl<T: Real> StateVector<T> {
         &mut self,
         team: &mut Team<'_>,
         nodes: &[Node],
-        passes: &[Pass],
+        passes: &[Blocked],
         values: Values<'_>,
     ) {
         for pass in passes {
             let mut program = Program::new(self.layout, &pass.tile);
-            pass.nodes.iter().for_each(|&node| nodes[node].push(&mut program, values));
+            for block in &pass.blocks {
+                program.block(&block.tile, |program| {
+                    block.nodes.iter().for_each(|&node| nodes[node].push(program, values));
+                });
+            }
             sweep(team, &program, &mut self.amplitudes, None);
         }
     }

@@ -131,7 +131,7 @@ impl Task {
                 0 => encoder.circuit()?,
                 _ => ry_encoder(encoder.qubits())?,
             };
-            append_ansatz(&mut circuit, spec)?;
+            append_ansatz(&mut circuit, spec, &[])?;
             layers.push(Layer::Circuit(CircuitLayer::measured_in_z(circuit)));
             if spec.normalization == Normalized::All || (spec.normalization == Normalized::Inner && !last) {
                 layers.push(Layer::Normalization(Normalization::default()));
@@ -173,7 +173,9 @@ impl Task {
             }
             _ => {
                 let mut circuit = Circuit::new(problem.qubits);
-                append_ansatz(&mut circuit, &self.model)?;
+                let others: &[_] =
+                    if problem.graph.is_some() { &["hamiltonian", "qaoa"] } else { &["hamiltonian"] };
+                append_ansatz(&mut circuit, &self.model, others)?;
                 circuit
             }
         };
@@ -200,16 +202,22 @@ fn ry_encoder(qubits: usize) -> Result<Circuit, CircuitError> {
     Ok(circuit)
 }
 
-fn append_ansatz(circuit: &mut Circuit, spec: &ModelSpec) -> Result<(), BuildError> {
-    const OTHERS: [&str; 2] = ["real-amplitudes", "efficient-su2"];
+/// Adds the ansatz to a circuit. `others` are those that are not added here but could have been named.
+fn append_ansatz(circuit: &mut Circuit, spec: &ModelSpec, others: &[&'static str]) -> Result<(), BuildError> {
+    const TWO_LOCAL: [&str; 3] = ["real-amplitudes", "efficient-su2", "excitation-preserving"];
     let name = spec.ansatz.as_str();
     match name {
         "real-amplitudes" => {
             TwoLocal::real_amplitudes(Pattern::ReverseLinear, spec.layers).append_to(circuit)?
         }
         "efficient-su2" => TwoLocal::efficient_su2(Pattern::ReverseLinear, spec.layers).append_to(circuit)?,
+        "excitation-preserving" => {
+            TwoLocal::excitation_preserving(Pattern::Dense, spec.layers).append_to(circuit)?
+        }
         _ => Template::named(name)
-            .ok_or_else(|| unknown("ansatz", name, template_names().chain(OTHERS)))?
+            .ok_or_else(|| {
+                unknown("ansatz", name, template_names().chain(TWO_LOCAL).chain(others.iter().copied()))
+            })?
             .append_to(circuit, spec.layers)?,
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! What the values of a task may be.
 
 use super::build::BuildError;
-use super::spec::{HamiltonianSpec, Normalized, Task};
+use super::spec::{Execution, HamiltonianSpec, Normalized, Runner, Task};
 use crate::qoc::Pruning;
 use crate::train::{OptimizerKind, Schedule};
 
@@ -40,6 +40,8 @@ impl Task {
         ];
         if let Some(data) = &self.data {
             ranges.push(("data.train", count(data.train.unwrap_or(1)), 1.0, count(MAX_COUNT)));
+            ranges.push(("data.angles", data.angles[0], -1e3, 1e3));
+            ranges.push(("data.angles", data.angles[1], data.angles[0] + 1e-9, 1e3));
             ranges.push(("data.validation", count(data.validation), 0.0, count(MAX_COUNT)));
             ranges.push(("data.test", count(data.test.unwrap_or(1)), 1.0, count(MAX_COUNT)));
             // A single sample has no deviation to be normalized by.
@@ -66,6 +68,17 @@ impl Task {
             ]);
         }
         if let Some(device) = &self.device {
+            if let Runner::Files = device.backend {
+                let reason = match (&device.path, device.shots, device.execution) {
+                    (None, ..) => "needs `path`, the folder of circuits and counts",
+                    (_, None, _) => "needs `shots`",
+                    (_, _, Execution::Exact) => "",
+                    _ => "has no `execution`: circuits are run elsewhere",
+                };
+                if !reason.is_empty() {
+                    return Err(BuildError::Mismatch(format!("device.backend = \"files\" {reason}")));
+                }
+            }
             ranges.push(("device.shots", device.shots.unwrap_or(1) as f64, 1.0, MAX_SHOTS as f64));
             if let Some(injection) = device.injection {
                 ranges.push(("device.injection.factor", injection.factor, 0.0, 1e6));

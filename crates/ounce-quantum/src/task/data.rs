@@ -99,8 +99,6 @@ const CROP_28: usize = 24;
 const CROP_32: usize = 28;
 /// Of tables that have no test of their own, one row in so many is for the test.
 const TEST_SHARE: usize = 3;
-/// Vowels are encoded as angles of this range.
-const ANGLES: (f64, f64) = (-std::f64::consts::PI, std::f64::consts::PI);
 
 /// Reads samples of `inputs` values. Which are picked depends on the seed of the description alone.
 ///
@@ -132,7 +130,7 @@ pub fn load(spec: &DataSpec, folder: &Path, inputs: usize) -> Result<Splits, Sam
     };
     let mut splits = split(spec, rows)?;
     if spec.source == Source::Vowel {
-        prepare(&mut splits, inputs)?;
+        prepare(&mut splits, inputs, spec.angles)?;
     }
     Ok(splits)
 }
@@ -231,9 +229,8 @@ fn vowels(spec: &DataSpec, path: &Path) -> Result<Rows, SamplesError> {
 }
 
 /// Principal components of what is trained on, as angles.
-fn prepare(splits: &mut Splits, components: usize) -> Result<(), SamplesError> {
+fn prepare(splits: &mut Splits, components: usize, [low, high]: [f64; 2]) -> Result<(), SamplesError> {
     let (rows, columns) = (splits.train.len(), splits.train.width());
-    let (low, high) = ANGLES;
     let fitted = Preparation::fit(splits.train.values(), columns, components, low, high)
         .ok_or(SamplesError::Components { rows, columns, components })?;
     for samples in [&mut splits.train, &mut splits.validation, &mut splits.test] {

@@ -1,10 +1,15 @@
 //! A model on a device.
 
-use super::spec::{DeviceSpec, Execution};
-use crate::backend::{self, NoisyBackend, NoisyOptions};
+use std::path::Path;
+
+use super::spec::{DeviceSpec, Execution, Runner};
+use crate::backend::{self, BackendError, FileBackend, NoisyBackend, NoisyOptions};
+use crate::circuit::Circuit;
 use crate::device::Device;
-use crate::model::{CircuitLayer, Layer, Model, ModelError};
+use crate::measurement::BasisChange;
+use crate::model::{CircuitLayer, DeviceExecutor, Executor, Layer, Model, ModelError};
 use crate::noise::{NoiseModel, NoiseOptions};
+use crate::qasm;
 use crate::qnat::InjectingExecutor;
 use crate::sim::SimulatorBackend;
 use crate::transpile::{Target, TargetError, TranspileError, TranspileOptions, transpile};
@@ -53,7 +58,7 @@ impl Model {
 
 impl DeviceSpec {
     /// The device with its noise, as the task wants it simulated.
-    pub fn backend(&self, device: &Device, seed: u64) -> NoisyBackend {
+    fn backend(&self, device: &Device, seed: u64) -> NoisyBackend {
         let execution = match self.execution {
             Execution::Exact => backend::Execution::Exact,
             Execution::Trajectories => backend::Execution::Trajectories(TRAJECTORIES),
@@ -61,6 +66,33 @@ impl DeviceSpec {
         };
         let options = NoisyOptions { execution, shots: self.shots, seed, ..NoisyOptions::default() };
         NoisyBackend::new(device.clone(), options)
+    }
+
+    /// What runs the circuits of a model that is on the device. The folder of circuits and counts, if the task exchanges such, is relative to `folder`.
+    ///
+    /// # Errors
+    /// If the folder cannot be made, or a circuit of the model is too large to be simulated.
+    pub fn executor(
+        &self,
+        device: &Device,
+        model: &Model,
+        folder: &Path,
+        seed: u64,
+    ) -> Result<Box<dyn Executor>, BackendError> {
+        if let (Runner::Files, Some(path), Some(shots)) = (self.backend, &self.path, self.shots) {
+            let way = BasisChange::among(|gate| device.basis_name(gate).is_some());
+            let writer = |circuit: &Circuit| qasm::write2(circuit).map_err(|error| error.to_string());
+            let way = way.unwrap_or(BasisChange::Hadamard);
+            let backend = FileBackend::new(&folder.join(path), Box::new(writer), way, shots)?;
+            return Ok(Box::new(DeviceExecutor::new(backend)));
+        }
+        let backend = self.backend(device, seed);
+        for layer in model.layers() {
+            if let Layer::Circuit(CircuitLayer { circuit, observables }) = layer {
+                backend.check_size(circuit, observables)?;
+            }
+        }
+        Ok(Box::new(DeviceExecutor::new(backend)))
     }
 
     /// A simulator that injects the noise of the device, over `steps` steps of training; `None` if the task does not ask for it.

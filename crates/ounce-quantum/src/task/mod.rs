@@ -4,6 +4,7 @@ mod build;
 mod check;
 pub mod data;
 mod device;
+mod hamiltonian;
 pub mod pictures;
 mod prepare;
 mod spec;
@@ -13,6 +14,6 @@ pub use build::{BuildError, Problem};
 pub use device::PlaceError;
 pub use prepare::Prepared;
 pub use spec::{
-    DataSpec, DeviceSpec, Execution, HamiltonianSpec, Head, InjectionSpec, ModelSpec, Normalized, Source,
-    Task,
+    DataSpec, DeviceSpec, Execution, HamiltonianSpec, Head, InjectionSpec, ModelSpec, Normalized, Runner,
+    Source, Task,
 };

@@ -47,6 +47,9 @@ pub struct DataSpec {
     pub source: Source,
     /// Where it lies: a folder, or the file; relative to the task's file.
     pub path: PathBuf,
+    /// The range of the angles that columns of tables become; pictures have angles of their own.
+    #[serde(default = "half_turn")]
+    pub angles: [f64; 2],
     /// The classes, by their numbers in the data; class `i` of the model is the one that stands at place `i`.
     pub classes: Vec<usize>,
     /// Samples to train on; all but those for validation if absent.
@@ -61,13 +64,17 @@ pub struct DataSpec {
     pub seed: u64,
 }
 
+fn half_turn() -> [f64; 2] {
+    [0.0, std::f64::consts::PI]
+}
+
 fn one() -> u64 {
     1
 }
 
 /// A Hamiltonian.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
+#[serde(rename_all = "kebab-case", tag = "kind", try_from = "super::hamiltonian::Fields")]
 pub enum HamiltonianSpec {
     /// Molecular hydrogen on two qubits.
     H2,
@@ -165,12 +172,28 @@ pub enum Execution {
     Readout,
 }
 
+/// Who runs the circuits of a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Runner {
+    /// A simulation of its noise.
+    #[default]
+    Simulation,
+    /// Whoever puts counts into a folder, a real machine for instance.
+    Files,
+}
+
 /// A device, and what it is for.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DeviceSpec {
     /// Its name, of those in the folder of calibrations.
     pub name: String,
+    /// Who runs circuits on it.
+    #[serde(default)]
+    pub backend: Runner,
+    /// The folder of circuits and counts of [`Runner::Files`], relative to the task's file.
+    pub path: Option<PathBuf>,
     /// How its noise is computed.
     #[serde(default)]
     pub execution: Execution,
@@ -202,6 +225,8 @@ impl DeviceSpec {
     pub fn named(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            backend: Runner::Simulation,
+            path: None,
             execution: Execution::Exact,
             shots: None,
             train: false,

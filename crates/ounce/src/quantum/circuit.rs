@@ -13,6 +13,15 @@ pub(crate) fn read(path: &Path) -> Result<Circuit> {
     qasm::read(&text).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }
 
+/// The circuit with values for its parameters, from arguments such as `theta=0.5`.
+pub(crate) fn bound(circuit: &Circuit, given: &[String]) -> Result<Circuit> {
+    if circuit.inputs() > 0 {
+        return Err(Failure::new(format!("the circuit has {} inputs besides parameters", circuit.inputs()))
+            .hint("replace the array of inputs by its values"));
+    }
+    Ok(circuit.bound(&values(circuit, given)?, &[]))
+}
+
 /// The values of a circuit's parameters, from arguments such as `theta=0.5`.
 pub(crate) fn values(circuit: &Circuit, given: &[String]) -> Result<Vec<f64>> {
     let mut values = vec![None; circuit.parameters().len()];

@@ -3,6 +3,7 @@
 pub(crate) mod circuit;
 pub(crate) mod devices;
 pub(crate) mod folder;
+pub(crate) mod patience;
 pub(crate) mod report;
 pub(crate) mod trainer;
 

@@ -55,14 +55,12 @@ pub(crate) fn line(epoch: &Epoch, problem: Option<&Problem>) -> String {
 }
 
 impl Report {
-    /// Evaluates the trained model.
+    /// Evaluates the trained model without noise.
     pub(crate) fn new(task: &Task, prepared: &Prepared, end: &Checkpoint, trainer: &Trainer) -> Result<Self> {
         let energy = match &prepared.problem {
             Some(problem) => Some(Energy {
                 reached: trainer.without_noise(prepared, end, &prepared.samples)?.loss + problem.constant,
-                on_device: trainer
-                    .on_device(prepared, end, &prepared.samples)?
-                    .map(|energy| energy.loss + problem.constant),
+                on_device: None,
                 exact: problem.exact(),
                 largest_cut: problem.graph.as_ref().and_then(|graph| graph.max_cut().ok()),
             }),
@@ -82,13 +80,27 @@ impl Report {
                 .as_ref()
                 .map(|test| trainer.without_noise(prepared, end, test))
                 .transpose()?,
-            test_on_device: match &prepared.test {
-                Some(test) => trainer.on_device(prepared, end, test)?,
-                None => None,
-            },
+            test_on_device: None,
             device: task.device.as_ref().map(|device| device.name.clone()),
             energy,
         })
+    }
+
+    /// Evaluates it on the device of the task, if it has one.
+    pub(crate) fn add_device(
+        &mut self,
+        prepared: &Prepared,
+        end: &Checkpoint,
+        trainer: &Trainer,
+    ) -> Result<()> {
+        if let Some(test) = &prepared.test {
+            self.test_on_device = trainer.on_device(prepared, end, test)?;
+        }
+        if let (Some(problem), Some(energy)) = (&prepared.problem, &mut self.energy) {
+            let found = trainer.on_device(prepared, end, &prepared.samples)?;
+            energy.on_device = found.map(|found| found.loss + problem.constant);
+        }
+        Ok(())
     }
 
     /// For people.

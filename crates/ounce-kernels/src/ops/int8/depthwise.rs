@@ -71,6 +71,11 @@ pub(super) fn convolve(
     let tasks = team.chunks_for(planes);
     let together = planes.div_ceil(tasks);
     let kernels = team.kernels();
+    let (across, count) = (g.kernel[1].div_ceil(4), quads(g.kernel));
+    let mut offsets = [0; MAX_QUADS];
+    for (i, offset) in offsets.iter_mut().enumerate().take(count) {
+        *offset = layout.row(g, i / across * g.dilation[0]) + i % across * 4;
+    }
     let (bytes, words, bounds) = match out {
         Int8Output::Bytes(y, bounds) => (Some(SharedMut::new(y)), None, bounds),
         Int8Output::Words(y) => (None, Some(SharedMut::new(y)), [0; 2]),
@@ -82,15 +87,15 @@ pub(super) fn convolve(
         let buffer = bytes_at_least(&mut buffers.lines, layout.len + SLACK + 2 * flat + 8);
         let (padded, flat_results) = buffer.split_at_mut((layout.len + SLACK).next_multiple_of(8));
         padded.fill((128 + conv.x_zero) as u8);
-        let reads = |a: usize| layout.row(g, a * g.dilation[0]);
+        let mut weights = [0; MAX_QUADS];
         for number in task * together..planes.min((task + 1) * together) {
             let channel = number % g.channels;
             fill(g, &layout, &conv.x[number * g.image_len()..][..g.image_len()], padded);
+            pack(g, conv.w, channel, &mut weights);
             let plane = Plane {
                 x: padded,
-                w: &conv.w[channel * g.depth()..][..g.depth()],
-                kernel: g.kernel,
-                rows: &reads,
+                weights: &weights[..count],
+                offsets: &offsets[..count],
                 stride: g.stride[1],
                 start: starts[channel],
                 scale: scale(channel),
@@ -127,16 +132,43 @@ pub(super) fn convolve(
     });
 }
 
+/// The window of a channel in quads of taps.
+fn pack(g: &ConvGeometry, w: &[i8], channel: usize, out: &mut [i32; MAX_QUADS]) {
+    let [rows, columns] = g.kernel;
+    let mut next = 0;
+    for a in 0..rows {
+        let row = (channel * rows + a) * columns;
+        for b in (0..columns).step_by(4) {
+            let count = (columns - b).min(4);
+            // What follows a row is cut off, where there is anything.
+            out[next] = match w[row + b..].first_chunk::<4>() {
+                Some(quad) => {
+                    i32::from_le_bytes(quad.map(|w| w as u8)) & (u32::MAX >> (32 - 8 * count)) as i32
+                }
+                None => {
+                    let mut quad = [0; 4];
+                    quad.iter_mut().zip(&w[row + b..]).take(count).for_each(|(quad, w)| *quad = *w as u8);
+                    i32::from_le_bytes(quad)
+                }
+            };
+            next += 1;
+        }
+    }
+}
+
 /// Writes the rows of a plane into the padded one, whose padding stays.
 fn fill(g: &ConvGeometry, layout: &Layout, plane: &[i8], padded: &mut [u8]) {
     let count = g.image[1].min(layout.width.saturating_sub(g.before[1]));
-    let reach = layout.rows * g.stride[0];
-    for (row, from) in plane.chunks_exact(g.image[1].max(1)).enumerate() {
-        let down = row + g.before[0];
-        if down >= reach {
+    let (mut phase, mut row) = (g.before[0] % g.stride[0], g.before[0] / g.stride[0]);
+    for from in plane.chunks_exact(g.image[1].max(1)) {
+        if row >= layout.rows {
             break;
         }
-        let at = layout.row(g, down) + g.before[1];
+        let at = (phase * layout.rows + row) * layout.width + g.before[1];
         copy_run::<128>(&from[..count], bytemuck::cast_slice_mut(&mut padded[at..at + count]));
+        phase += 1;
+        if phase == g.stride[0] {
+            (phase, row) = (0, row + 1);
+        }
     }
 }

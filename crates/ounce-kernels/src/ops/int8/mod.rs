@@ -41,6 +41,47 @@ pub fn int8_clamp(team: &mut Team<'_>, words: &[i16], bounds: [i8; 2], y: &mut [
     });
 }
 
+/// Bytes as floats.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn int8_widen(team: &mut Team<'_>, x: &[i8], y: &mut [f32]) {
+    const PIECE: usize = 16384;
+    assert_eq!(x.len(), y.len());
+    let kernels = team.kernels();
+    team.for_each_chunk_mut(y, PIECE, |piece, y| {
+        let x = &x[piece * PIECE..][..y.len()];
+        kernels.widen(crate::simd::Element::I8, bytemuck::cast_slice(x), y);
+    });
+}
+
+/// Adds bytes by tables: `y = clamp(scale(tables[0][a] + tables[1][b]) + zero)`, where a table begins with the entry for -128.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn int8_add_tables(
+    team: &mut Team<'_>,
+    tables: [&[i32; 256]; 2],
+    [a, b]: [&[i8]; 2],
+    (scale, zero, bounds): (Scale, i32, [i8; 2]),
+    y: &mut [i8],
+) {
+    const PIECE: usize = 8192;
+    assert!(a.len() == y.len() && b.len() == y.len());
+    let kernels = team.kernels();
+    let entry = |table: &[i32; 256], x: i8| table[usize::from(x as u8 ^ 128)];
+    team.for_each_chunk_mut(y, PIECE, |piece, y| {
+        let (a, b) = (&a[piece * PIECE..], &b[piece * PIECE..]);
+        for (i, y) in y.chunks_mut(64).enumerate() {
+            let mut sums = [0; 64];
+            for (sum, (a, b)) in sums.iter_mut().zip(a[i * 64..].iter().zip(&b[i * 64..])) {
+                *sum = entry(tables[0], *a).wrapping_add(entry(tables[1], *b));
+            }
+            kernels.int8_scale(&sums, scale, zero, bounds, y);
+        }
+    });
+}
+
 /// The attributes of an addition of bytes: `y = clamp(round(((a - zeros[0]) scales[0] + (b - zeros[1]) scales[1]) / y_scale) + y_zero)`, in floats, ties to even.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Int8Add {

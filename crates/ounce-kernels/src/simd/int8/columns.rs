@@ -73,6 +73,9 @@ pub(crate) fn multiply<S: Int8>(s: S, job: &Columns<'_>, panel: &mut [u8]) {
     }
 }
 
+/// Taps whose offsets are kept at hand.
+const TAPS: usize = 64;
+
 /// Interleaves `V` vectors of columns: quads of depth, one behind the other.
 #[inline(always)]
 fn fill<S: Int8, const V: usize>(s: S, job: &Columns<'_>, first: usize, grouped: bool, panel: &mut [u8]) {
@@ -81,25 +84,31 @@ fn fill<S: Int8, const V: usize>(s: S, job: &Columns<'_>, first: usize, grouped:
     let (i, j) = (first / planes.width, first % planes.width);
     let place = i * planes.phases.pitch + j;
     let straight = j + count <= planes.width || j + (job.columns.end - first) <= planes.width;
+    let [down, across] = planes.kernel;
+    let taps = down * across;
+    let mut offsets = [0; TAPS];
+    for (tap, offset) in offsets.iter_mut().enumerate().take(taps) {
+        *offset = planes.phases.tap(tap / across, tap % across);
+    }
     let mut copies = [[0i8; MAX_COLUMNS]; 4];
-    let (mut plane, mut a, mut b) = (0, 0, 0);
+    let (mut plane, mut tap) = (0, 0);
     let mut to = panel.as_mut_ptr();
     for start in (0..job.depth).step_by(4) {
         let mut from = copies.each_ref().map(|copy| copy.as_ptr());
         for (from, copy) in from.iter_mut().zip(&mut copies).take(job.depth - start) {
-            let base = plane + planes.phases.tap(a, b);
-            if straight && base + place + count <= planes.x.len() {
-                *from = planes.x[base + place..].as_ptr();
-            } else {
-                gather(planes, base, first..job.columns.end.min(first + count), copy);
-                *from = copy.as_ptr();
-            }
-            b += 1;
-            if b == planes.kernel[1] {
-                (a, b) = (a + 1, 0);
-                if a == planes.kernel[0] {
-                    (plane, a) = (plane + planes.phases.len, 0);
+            let offset =
+                if tap < TAPS { offsets[tap] } else { planes.phases.tap(tap / across, tap % across) };
+            let base = plane + offset;
+            match planes.x.get(base + place..base + place + count) {
+                Some(x) if straight => *from = x.as_ptr(),
+                _ => {
+                    gather(planes, base, first..job.columns.end.min(first + count), copy);
+                    *from = copy.as_ptr();
                 }
+            }
+            tap += 1;
+            if tap == taps {
+                (plane, tap) = (plane + planes.phases.len, 0);
             }
         }
         // SAFETY: every source has `count` bytes, in the image or in its copy, and `multiply` checked the panel.
@@ -189,23 +198,34 @@ fn tile<S: Int8, const R: usize, const V: usize>(
             from = from.add(V * 4 * S::LANES);
         }
         if !job.depth.is_multiple_of(4) {
+            let mut rest = [0i32; R];
             for r in 0..R {
                 let mut quad = [0u8; 4];
                 for i in 0..job.depth % 4 {
                     quad[i] = *w[r].add(4 * quads + i) as u8;
                 }
-                let weights = s.repeat(i32::from_ne_bytes(quad));
+                rest[r] = i32::from_ne_bytes(quad);
+            }
+            for r in 0..R {
                 for v in 0..V {
-                    sums[r][v] = s.dot(sums[r][v], s.bytes(from.add(v * 4 * S::LANES)), weights);
+                    sums[r][v] = s.dot(sums[r][v], s.bytes(from.add(v * 4 * S::LANES)), s.repeat(rest[r]));
                 }
             }
         }
     }
+    // Sums that a loop of unknown index reads would be kept in memory throughout, so they are copied there once.
+    let mut done = [[std::mem::MaybeUninit::<S::Sums>::uninit(); V]; R];
+    for r in 0..R {
+        for v in 0..V {
+            done[r][v].write(sums[r][v]);
+        }
+    }
     for r in 0..R {
         let scale = (job.scale)(job.number + row + r);
-        let mut y = sums[r];
+        let mut y = [s.splat(0); V];
         for v in 0..V {
-            y[v] = scaled(s, y[v], scale, job.zero);
+            // SAFETY: all have been written.
+            y[v] = scaled(s, unsafe { done[r][v].assume_init() }, scale, job.zero);
         }
         store(s, job, (job.number + row + r) * job.stride + first, y, width);
     }

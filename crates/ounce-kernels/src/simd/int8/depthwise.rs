@@ -18,11 +18,10 @@ pub(crate) fn quads(kernel: [usize; 2]) -> usize {
 pub(crate) struct Plane<'a> {
     /// The padded plane, 128 added to every element, and [`SLACK`] bytes.
     pub(crate) x: &'a [u8],
-    /// `[kernel]`
-    pub(crate) w: &'a [i8],
-    pub(crate) kernel: [usize; 2],
-    /// Where in the plane every row of the window begins for the first place.
-    pub(crate) rows: &'a dyn Fn(usize) -> usize,
+    /// Four neighbouring taps of a row of the window each, the first in the lowest byte, zeros beyond the row.
+    pub(crate) weights: &'a [i32],
+    /// Where in the plane the first tap of each quad reads for the first place.
+    pub(crate) offsets: &'a [usize],
     /// Horizontal stride, 1 or 2.
     pub(crate) stride: usize,
     /// What sums start from.
@@ -53,24 +52,9 @@ pub(crate) fn convolve<S: Int8>(s: S, plane: &Plane<'_>, out: Run<'_>) {
 
 #[inline(always)]
 fn strided<S: Int8, const STRIDE: usize>(s: S, plane: &Plane<'_>, mut out: Run<'_>) {
-    let across = plane.kernel[1].div_ceil(4);
-    let quads = quads(plane.kernel);
     let [runs, len, distance] = plane.runs;
-    assert!(quads <= MAX_QUADS && plane.stride == STRIDE);
-    assert_eq!(plane.w.len(), plane.kernel[0] * plane.kernel[1]);
-    let mut weights = [s.repeat(0); MAX_QUADS];
-    let mut offsets = [0usize; MAX_QUADS];
-    for i in 0..quads {
-        let (a, b) = (i / across, i % across * 4);
-        let row = &plane.w[a * plane.kernel[1]..][b..plane.kernel[1].min(b + 4)];
-        let mut quad = [0u8; 4];
-        for (quad, w) in quad.iter_mut().zip(row) {
-            *quad = *w as u8;
-        }
-        weights[i] = s.repeat(i32::from_ne_bytes(quad));
-        offsets[i] = (plane.rows)(a) + b;
-    }
-    let reach = offsets[..quads].iter().max().map_or(0, |most| most + 1);
+    assert!(plane.stride == STRIDE && plane.weights.len() == plane.offsets.len());
+    let reach = plane.offsets.iter().max().map_or(0, |most| most + 1);
     assert!(reach + ((runs - 1) * distance + len) * STRIDE + SLACK <= plane.x.len() + STRIDE);
     for run in 0..runs {
         let base = plane.x.as_ptr().wrapping_add(run * distance * STRIDE);
@@ -81,7 +65,7 @@ fn strided<S: Int8, const STRIDE: usize>(s: S, plane: &Plane<'_>, mut out: Run<'
             // SAFETY: `reach` bytes and one for each further place lie in the plane, and behind them is the slack that vectors may read.
             unsafe {
                 if left > 3 * S::LANES {
-                    let sums = taps::<S, STRIDE, 4>(s, plane.start, from, &weights[..quads], &offsets);
+                    let sums = taps::<S, STRIDE, 4>(s, plane, from);
                     for (v, sums) in sums.into_iter().enumerate() {
                         let count = S::LANES.min(left - v * S::LANES);
                         let y = scaled(s, sums, plane.scale, plane.zero);
@@ -89,7 +73,7 @@ fn strided<S: Int8, const STRIDE: usize>(s: S, plane: &Plane<'_>, mut out: Run<'
                     }
                     first += 4 * S::LANES;
                 } else {
-                    let [sums] = taps::<S, STRIDE, 1>(s, plane.start, from, &weights[..quads], &offsets);
+                    let [sums] = taps::<S, STRIDE, 1>(s, plane, from);
                     let y = scaled(s, sums, plane.scale, plane.zero);
                     store(s, y, &mut out, run * len + first, S::LANES.min(left));
                     first += S::LANES;
@@ -106,17 +90,16 @@ fn strided<S: Int8, const STRIDE: usize>(s: S, plane: &Plane<'_>, mut out: Run<'
 #[inline(always)]
 unsafe fn taps<S: Int8, const STRIDE: usize, const V: usize>(
     s: S,
-    start: i32,
+    plane: &Plane<'_>,
     from: *const u8,
-    weights: &[S::Weights],
-    offsets: &[usize; MAX_QUADS],
 ) -> [S::Sums; V] {
-    let mut sums = [s.splat(start); V];
-    for (weights, offset) in weights.iter().zip(offsets) {
+    let mut sums = [s.splat(plane.start); V];
+    for (weights, offset) in plane.weights.iter().zip(plane.offsets) {
+        let weights = s.repeat(*weights);
         for v in 0..V {
             // SAFETY: as the caller promises.
             let windows = unsafe { s.windows::<STRIDE>(from.add(offset + v * S::LANES * STRIDE)) };
-            sums[v] = s.dot(sums[v], windows, *weights);
+            sums[v] = s.dot(sums[v], windows, weights);
         }
     }
     sums

@@ -1,13 +1,38 @@
 //! What is done before and after products of bytes.
 
-use super::Int8;
+use super::{Int8, scaled};
+use crate::ops::Scale;
 
 /// The sum of every row of weights.
 #[inline(always)]
-pub(crate) fn row_sums<S: Int8>(_s: S, w: &[i8], out: &mut [i32]) {
+pub(crate) fn row_sums<S: Int8>(s: S, w: &[i8], out: &mut [i32]) {
     let depth = w.len().checked_div(out.len()).unwrap_or(0).max(1);
+    let width = 4 * S::LANES;
+    let ones = [1u8; 64];
     for (w, out) in w.chunks_exact(depth).zip(out) {
-        *out = w.iter().map(|w| i32::from(*w)).sum();
+        let whole = w.len() / width * width;
+        let mut sums = s.splat(0);
+        for at in (0..whole).step_by(width) {
+            // SAFETY: a vector from `at` on lies in the row, and no vector has more than 64 bytes.
+            sums = unsafe { s.dot(sums, s.bytes(ones.as_ptr()), s.weights(w[at..].as_ptr())) };
+        }
+        *out = w[whole..].iter().map(|w| i32::from(*w)).sum();
+        if whole > 0 {
+            *out += s.total(sums);
+        }
+    }
+}
+
+/// Scales up to 64 sums and makes them bytes within bounds.
+#[inline(always)]
+pub(crate) fn scale<S: Int8>(s: S, sums: &[i32; 64], by: Scale, zero: i32, bounds: [i8; 2], y: &mut [i8]) {
+    assert!(y.len() <= sums.len());
+    for (sums, y) in sums.chunks_exact(S::LANES).zip(y.chunks_mut(S::LANES)) {
+        // SAFETY: both pieces are a vector long, or as long as is said.
+        unsafe {
+            let scaled = scaled(s, s.sums(sums.as_ptr()), by, zero);
+            s.store_bytes(scaled, bounds, y.as_mut_ptr(), y.len());
+        }
     }
 }
 

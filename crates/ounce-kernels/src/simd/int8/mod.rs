@@ -30,6 +30,9 @@ pub(crate) unsafe trait Int8: Copy {
     type Weights: Copy;
 
     fn splat(self, x: i32) -> Self::Sums;
+    /// # Safety
+    /// `LANES` sums are readable from `from`.
+    unsafe fn sums(self, from: *const i32) -> Self::Sums;
     /// The same four weights for each sum, the first in the lowest byte.
     fn repeat(self, quad: i32) -> Self::Weights;
     /// # Safety

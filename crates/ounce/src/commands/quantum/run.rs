@@ -7,7 +7,7 @@ use crate::quantum::circuit;
 use crate::quantum::devices::Devices;
 use clap::{Args, ValueEnum};
 use ounce_kernels::ThreadPool;
-use ounce_quantum::backend::{Execution, NoisyBackend, NoisyOptions};
+use ounce_quantum::backend::{BackendError, Execution, NoisyBackend, NoisyOptions};
 use ounce_quantum::counts::Counts;
 use ounce_quantum::sim::{self, mps, stabilizer};
 use ounce_quantum::transpile::{Target, TranspileOptions, transpile};
@@ -89,7 +89,11 @@ fn simulate(arguments: &Arguments, circuit: &Circuit, parameters: &[f64]) -> Res
         Simulator::Statevector => {
             let mut pool = ThreadPool::new(arguments.threads.get());
             let shots = usize::try_from(shots).map_err(Failure::usage)?;
-            sim::counts::<f64>(&mut pool, circuit, parameters, &[], shots, seed, crate::quantum::STATE_LIMIT)?
+            sim::counts::<f64>(&mut pool, circuit, parameters, &[], shots, seed, crate::quantum::STATE_LIMIT)
+                .map_err(|error| {
+                    let hint = "give --simulator mps for a wide, shallow circuit, or --simulator stabilizer for one of Clifford gates";
+                    hinted(error, hint)
+                })?
         }
         Simulator::Stabilizer => stabilizer::counts(circuit, parameters, &[], shots, seed)?,
         Simulator::Mps => mps::counts(circuit, parameters, &[], mps::Truncation::default(), (shots, seed))?,
@@ -102,7 +106,23 @@ fn on_device(arguments: &Arguments, circuit: &Circuit, parameters: &[f64], name:
     let execution = arguments.trajectories.map_or(Execution::Exact, Execution::Trajectories);
     let options = NoisyOptions { execution, seed: arguments.seed, ..NoisyOptions::default() };
     let mut backend = NoisyBackend::new(device, options);
-    Ok(backend.counts(&placed.circuit, parameters, &[], arguments.shots)?)
+    backend.counts(&placed.circuit, parameters, &[], arguments.shots).map_err(|error| {
+        let hint = match arguments.trajectories {
+            None => "give --trajectories N, such as 1000, to compute the noise by so many runs",
+            Some(_) => "take fewer qubits",
+        };
+        hinted(error, hint)
+    })
+}
+
+/// A failure with what to do where a circuit is too large or not for this simulator.
+fn hinted(error: BackendError, hint: &str) -> Failure {
+    match error {
+        BackendError::TooLarge { .. } | BackendError::Unsupported { .. } => {
+            Failure::from_error(&error).hint(hint)
+        }
+        _ => error.into(),
+    }
 }
 
 /// Outcomes, the most frequent first.

@@ -5,7 +5,8 @@ use crate::cli::Threads;
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{self, note};
 use crate::quantum::devices::Devices;
-use crate::quantum::{folder::Folder, report, trainer::Trainer};
+use crate::quantum::trainer::{Place, Trainer};
+use crate::quantum::{folder::Folder, report};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use ounce_quantum::task::{DeviceSpec, Task};
@@ -36,6 +37,9 @@ pub(crate) struct Arguments {
     /// Another seed than the task's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Wait for the counts of circuits that the task hands over as files, instead of ending until they are there
+    #[arg(long)]
+    wait: bool,
     #[command(flatten)]
     threads: Threads,
     /// Print JSON
@@ -54,7 +58,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         task.device = Some(spec.unwrap_or_else(|| DeviceSpec::named(name)));
     }
     let beside = arguments.task.parent().unwrap_or(Path::new("."));
-    let prepared = task.prepare(arguments.data.as_deref().unwrap_or(beside))?;
+    let prepared = task
+        .prepare(arguments.data.as_deref().unwrap_or(beside))
+        .context(|| arguments.task.display().to_string())?;
     let device = task.device.as_ref().map(|spec| arguments.devices.named(&spec.name)).transpose()?;
     let folder = arguments.output.as_deref().map(|path| Folder::open(path, arguments.resume)).transpose()?;
     if let Some(folder) = &folder {
@@ -64,9 +70,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(folder) => folder.checkpoint()?,
         None => Checkpoint::new(&prepared.model, task.train.seed),
     };
-    let mut trainer = Trainer::new(&task, &prepared, device, arguments.threads.get())?;
     let interrupt = Interrupt::listen()?;
     interrupt.listen_for_the_end()?;
+    let wait = arguments.wait.then(|| interrupt.clone());
+    let place = Place { device, folder: beside, wait, threads: arguments.threads.get() };
+    let mut trainer = Trainer::new(&task, &prepared, place)?;
     let bar = ProgressBar::new(task.train.epochs as u64).with_position(start.history.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} epochs  {msg}  {eta} left")?);
     let mut failed = None;
@@ -91,10 +99,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if interrupt.pressed() && end.history.len() < task.train.epochs {
         note(format_args!("stopped after {} of {} epochs", end.history.len(), task.train.epochs));
     }
-    let report = report::Report::new(&task, &prepared, &end, &trainer)?;
-    if let Some(folder) = &folder {
-        folder.keep_report(&report)?;
-    }
+    let mut report = report::Report::new(&task, &prepared, &end, &trainer)?;
+    let keep = |report: &report::Report| folder.as_ref().map_or(Ok(()), |folder| folder.keep_report(report));
+    // What the simulator says is kept even if the device fails.
+    keep(&report)?;
+    report.add_device(&prepared, &end, &trainer)?;
+    keep(&report)?;
     if arguments.json { output::print_json(&report) } else { output::print(&report.table()) }
 }
 
