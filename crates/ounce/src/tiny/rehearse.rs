@@ -10,7 +10,7 @@ use ounce_tiny::learn::{Dataset, Part, Selection};
 use ounce_tiny::pictures;
 use ounce_tiny::rehearsal::{Example, Outcome, Rehearsal};
 use ounce_tiny::simulate::Target;
-use ounce_tiny::step::{StepOptions, with_classes};
+use ounce_tiny::step::with_classes;
 use serde::Serialize;
 use std::path::Path;
 
@@ -115,14 +115,6 @@ impl Report {
 }
 
 impl Learning {
-    fn rates(&self) -> Result<[f32; 2]> {
-        let rates = [self.rate, self.bias_rate.unwrap_or(self.rate / 2.0)];
-        if rates.iter().all(|rate| rate.is_finite() && *rate >= 0.0) {
-            return Ok(rates);
-        }
-        Err(Failure::usage("learning rates must be 0 or above"))
-    }
-
     /// Trains a network by a scheme and says what came of it.
     pub(crate) fn rehearse(
         &self,
@@ -152,7 +144,7 @@ impl Learning {
             size: Some(side),
             scheme: &scheme,
             options: self.rounding.options(seed),
-            rates: self.rates()?,
+            rates: trainable::rates(self.rate, self.bias_rate)?,
             target: device.target,
             budget: device.budget,
         };

@@ -128,20 +128,11 @@ impl Arguments {
         }
         options
     }
-
-    fn rates(&self) -> Result<[f32; 2]> {
-        let rates = [self.rate, self.bias_rate.unwrap_or(self.rate / 2.0)];
-        if rates.iter().all(|rate| rate.is_finite() && *rate >= 0.0) {
-            return Ok(rates);
-        }
-        Err(Failure::usage(format!("learning rates of {} and {}", rates[0], rates[1]))
-            .hint("they must be 0 or above"))
-    }
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let [rate, bias_rate] = arguments.rates()?;
+    let [rate, bias_rate] = trainable::rates(arguments.rate, arguments.bias_rate)?;
     let original = trainable::read(&arguments.model)?;
     let convs = original.convs().count() - 1;
     let scheme = trainable::scheme(&arguments.scheme, &arguments.model, convs)?;
