@@ -4,8 +4,8 @@
 mod support;
 
 use ounce_kernels::ops::{
-    ConvGeometry, Int8Add, Int8Conv, Int8Output, Scale, Term, int8_add, int8_clamp, int8_conv,
-    int8_conv_scratch,
+    ConvGeometry, Int8Add, Int8Conv, Int8Output, Scale, Term, int8_add, int8_add_tables, int8_clamp,
+    int8_conv, int8_conv_scratch, int8_quantize, int8_widen,
 };
 use ounce_kernels::{Kernels, ThreadPool};
 use support::Random;
@@ -294,6 +294,54 @@ fn additions() {
                 };
                 pool.region(|team| int8_add(team, add, terms, &mut y));
                 assert_eq!(y, expected, "{kernels:?}, {len}");
+            }
+        }
+    }
+}
+
+#[test]
+fn additions_by_tables() {
+    let tables: [[i32; 256]; 2] =
+        [3, 5].map(|by| std::array::from_fn(|i| (i as i32 - 128) * 100_003 * by + i as i32));
+    for kernels in Kernels::available() {
+        let mut pool = ThreadPool::with_kernels(2, kernels);
+        for len in [0, 1, 15, 64, 100, 9000] {
+            let mut random = Random(len as u64);
+            let (a, b) = (bytes(&mut random, len), bytes(&mut random, len));
+            let (multiplier, shift, zero, bounds) = (1_717_986_918, -18, 4, [-120, 110]);
+            let mut y = vec![0; len];
+            pool.region(|team| {
+                let finish = (Scale::Fixed { multiplier, shift }, zero, bounds);
+                int8_add_tables(team, [&tables[0], &tables[1]], [&a, &b], finish, &mut y);
+            });
+            for (i, y) in y.iter().enumerate() {
+                let at = |x: i8| (i32::from(x) + 128) as usize;
+                let sum = tables[0][at(a[i])].wrapping_add(tables[1][at(b[i])]);
+                let expected = (fixed(sum, multiplier, shift) + i64::from(zero)).clamp(-120, 110);
+                assert_eq!(i64::from(*y), expected, "{kernels:?}, {len}, {i}");
+            }
+        }
+    }
+}
+
+#[test]
+fn between_floats_and_bytes() {
+    for kernels in Kernels::available() {
+        let mut pool = ThreadPool::with_kernels(2, kernels);
+        for len in [0, 1, 17, 20_000] {
+            let mut random = Random(len as u64);
+            let mut x: Vec<f32> = random.floats(len).into_iter().map(|x| x * 20.0).collect();
+            let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.05, -0.05, 0.15, f32::MAX, 1e-40];
+            x.iter_mut().zip(odd).for_each(|(x, odd)| *x = odd);
+            let (mut y, mut back) = (vec![1; len], vec![1.0; len]);
+            pool.region(|team| {
+                int8_quantize(team, &x, 0.1, -7, &mut y);
+                int8_widen(team, &y, &mut back);
+            });
+            for (i, x) in x.iter().enumerate() {
+                let expected = ((x / 0.1).round_ties_even() - 7.0) as i8;
+                assert_eq!(y[i], expected, "{kernels:?}, {len}, {i}: {x}");
+                assert_eq!(back[i], f32::from(expected), "{kernels:?}, {len}, {i}");
             }
         }
     }

@@ -1,4 +1,4 @@
-/* Additions, pooling and conversion of int8 activations. */
+/* Additions, functions of single bytes, and conversion of int8 activations. */
 #include "ounce_internal.h"
 
 void ounce_add_s8(size_t count, const int8_t *a, const int8_t *b, const ounce_addition *addition, int8_t *y, uint8_t *unclamped)

@@ -126,28 +126,43 @@ struct Graphs {
     step: Graph,
 }
 
+impl Graphs {
+    fn of(
+        network: &Mcunet,
+        size: Option<usize>,
+        scheme: &Scheme,
+        options: &StepOptions,
+    ) -> Result<Self, RehearsalError> {
+        let imported = |save_masks| import(network, &Options { size, save_masks, ..Options::default() });
+        let inference = inference(&imported(false)?.into(), options.head)?;
+        let step = training_step(&imported(true)?.into(), scheme, options)?;
+        Ok(Self { inference, step })
+    }
+
+    fn emit(&self, options: &EmitOptions) -> Result<Emitted, EmitError> {
+        let entries = [
+            Entry { name: "invoke", graph: &self.inference },
+            Entry { name: "train_step", graph: &self.step },
+        ];
+        emit(&entries, options)
+    }
+}
+
+/// Compiles a network that learns: the functions `invoke`, which gives logits, and `train_step`.
+///
+/// # Errors
+/// If the scheme does not fit the network, or something has no kernel.
+pub fn emit_training(
+    network: &Mcunet,
+    size: Option<usize>,
+    scheme: &Scheme,
+    step: &StepOptions,
+    options: &EmitOptions,
+) -> Result<Emitted, RehearsalError> {
+    Ok(Graphs::of(network, size, scheme, step)?.emit(options)?)
+}
+
 impl Rehearsal<'_> {
-    fn graphs(&self) -> Result<Graphs, RehearsalError> {
-        let imported = |save_masks| {
-            let options = Options { size: self.size, save_masks, ..Options::default() };
-            import(self.network, &options)
-        };
-        let inference = inference(&imported(false)?.into(), self.options.head)?;
-        let step = training_step(&imported(true)?.into(), self.scheme, &self.options)?;
-        Ok(Graphs { inference, step })
-    }
-
-    /// The program: `invoke` and `train_step`.
-    ///
-    /// # Errors
-    /// If the scheme does not fit the network, or something has no kernel.
-    pub fn emit(&self, options: &EmitOptions) -> Result<Emitted, RehearsalError> {
-        let Graphs { inference, step } = self.graphs()?;
-        let entries =
-            [Entry { name: "invoke", graph: &inference }, Entry { name: "train_step", graph: &step }];
-        Ok(emit(&entries, options)?)
-    }
-
     /// Rehearses with pictures to learn from, each once, and pictures that are held out. Files are made in `folder`.
     ///
     /// # Errors
@@ -158,8 +173,8 @@ impl Rehearsal<'_> {
         held_out: &[Example],
         folder: &Path,
     ) -> Result<Outcome, RehearsalError> {
-        let graphs = self.graphs()?;
-        let program = self.emit(&EmitOptions::default())?;
+        let graphs = Graphs::of(self.network, self.size, self.scheme, &self.options)?;
+        let program = graphs.emit(&EmitOptions::default())?;
         self.budget.check(&program.memory)?;
         let (mut requests, mut looks) = (Vec::new(), Vec::new());
         for example in held_out {

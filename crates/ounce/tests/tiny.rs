@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Machine, need};
+use common::{Machine, Ran, need};
 use std::fs;
 
 #[test]
@@ -48,6 +48,12 @@ fn what_cannot_be_compiled_is_named() {
     assert!(!machine.path("data/net").exists());
 }
 
+/// Runs the program with the compilers and the emulator of this machine within reach.
+fn with_tools(machine: &Machine, arguments: &[&str]) -> Ran {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    Ran::from(machine.ounce(arguments).env("PATH", path).output().unwrap())
+}
+
 /// Whether programs can be simulated here; says so if not.
 fn simulation_is_possible() -> bool {
     let missing = ounce_tiny::simulate::missing_tools();
@@ -64,7 +70,7 @@ fn pictures_are_streamed_to_a_simulated_device() {
     }
     let machine = Machine::new();
     let pictures = format!("{pictures}/test");
-    let run = |more: &[&str]| machine.run(&[&["tiny", "simulate", &network], more].concat());
+    let run = |more: &[&str]| with_tools(&machine, &[&["tiny", "simulate", &network], more].concat());
     let report = run(&["--data", &pictures, "--images", "20", "--json"]).ok().json();
     let number = |name: &str| report[name].as_u64().unwrap();
     assert_eq!((number("images"), number("equal")), (20, 20), "{report}");
@@ -92,7 +98,34 @@ fn the_original_graph_fits_in_less_than_the_original_takes() {
         return;
     }
     let named = ["--parameters", &parameters, "--scales", &scales, "--sram", "160K", "--json"];
-    let report = machine.run(&[&["tiny", "simulate", &graph], &named[..]].concat()).ok().json();
+    let report = with_tools(&machine, &[&["tiny", "simulate", &graph], &named[..]].concat()).ok().json();
     assert_eq!(report["equal"], 1, "{report}");
     assert!(report["instructions"].as_u64().unwrap() < 65_000_000, "{report}");
+}
+
+#[test]
+fn a_device_learns_by_a_scheme() {
+    let network = need!("OUNCE_TEST_DATA", "tiny/mcunet-5fps.pkl");
+    let pictures = need!("OUNCE_TEST_DATA", "tiny/cifar10-jpg.zip");
+    let machine = Machine::new();
+    let emit = ["tiny", "emit", &network, "-o", "net", "--scheme", "49", "--classes", "10"];
+    let report = machine.run(&[&emit[..], &["--sram", "225000", "--check", "--json"]].concat()).ok().json();
+    // What the original counts: constants beside trained parameters in flash, and these in RAM.
+    assert_eq!(report["state_bytes"], 47_656, "{report}");
+    assert!(report["constant_bytes"].as_u64().unwrap() <= 478_144, "{report}");
+    let header = fs::read_to_string(machine.path("data/net/model.h")).unwrap();
+    assert!(header.contains("model_train_step") && header.contains("model_invoke"), "{header}");
+    machine.run(&["tiny", "emit", &network, "-o", "other", "--scheme", "50"]).fails(2, &["50", "49"]);
+    if !simulation_is_possible() {
+        return;
+    }
+    let more =
+        ["--scheme", "49", "--classes", "cat,ship", "--steps", "4", "--images", "4", "--sram", "225000"];
+    let simulate = [&["tiny", "simulate", &network, "--data", &pictures, "--json"], &more[..]].concat();
+    let report = with_tools(&machine, &simulate).ok().json();
+    let number = |name: &str| report[name].as_u64().unwrap();
+    assert_eq!((number("equal"), report["losses"].as_array().unwrap().len()), (4, 4), "{report}");
+    assert_eq!(report["same_bytes_on_this_machine"], true, "{report}");
+    assert!(number("instructions") <= 65_000_000 && number("step_instructions") <= 106_000_000, "{report}");
+    machine.run(&["tiny", "simulate", &network, "--scheme", "49"]).fails(2, &["--data"]);
 }

@@ -1,11 +1,11 @@
 //! Between element types: cast, quantize, dequantize.
 
 use ounce_kernels::Team;
+use ounce_kernels::ops::int8_quantize;
 
 use super::{BinaryKind, Reshape};
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
-use crate::host;
 use crate::io::Io;
 use crate::operator::{Operator, expect_dtype, expect_dtypes, expect_inputs};
 use crate::shape::around;
@@ -151,22 +151,8 @@ impl Operator for Quantize {
     }
 
     fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
-        /// Adding and taking away 1.5 * 2^23 rounds a float below 2^22 to an integer, ties to even.
-        const ROUND: f32 = 12_582_912.0;
         let ([scale], DType::I8) = (&self.scaling.scale[..], self.to) else { return self.reference(io) };
-        let (x, y) = (io.f32(0), io.take_i8(0));
-        let zero = self.scaling.zero_point;
-        host::pieces(team, y, |first, y| {
-            for (y, x) in y.iter_mut().zip(&x[first..]) {
-                // What lies beyond 2^16 is saturated either way; what is no number becomes 0. The integer is in the low bits.
-                let x = x / scale;
-                let rounded = x.clamp(-65536.0, 65536.0) + ROUND;
-                let whole =
-                    (rounded.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32).wrapping_add(zero);
-                let whole = if x.is_nan() { 0 } else { whole };
-                *y = whole.clamp(-128, 127) as i8;
-            }
-        });
+        int8_quantize(team, io.f32(0), *scale, self.scaling.zero_point, io.take_i8(0));
     }
 
     fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {

@@ -183,6 +183,23 @@ unsafe impl Int8 for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn copy<const FLIP: u8>(self, from: *const i8, to: *mut i8, count: usize) {
+        // SAFETY: `count` bytes are readable and writable, as the caller promises.
+        unsafe {
+            let flip = _mm512_set1_epi8(FLIP as i8);
+            let whole = count / 64 * 64;
+            for at in (0..whole).step_by(64) {
+                let x = _mm512_loadu_si512(from.add(at).cast());
+                _mm512_storeu_si512(to.add(at).cast(), _mm512_xor_si512(x, flip));
+            }
+            let rest = (1u64 << (count - whole)) - 1;
+            if rest != 0 {
+                let x = _mm512_maskz_loadu_epi8(rest, from.wrapping_add(whole));
+                _mm512_mask_storeu_epi8(to.wrapping_add(whole), rest, _mm512_xor_si512(x, flip));
+            }
+        }
+    }
+    #[inline(always)]
     unsafe fn clamp_words(self, from: *const i16, [low, high]: [i8; 2], to: *mut i8) -> u16 {
         // SAFETY: 16 words are readable and 16 bytes writable, as the caller promises.
         unsafe {

@@ -42,6 +42,7 @@ use crate::simd::gemm::Tile;
 use crate::simd::int8::columns::Columns;
 use crate::simd::int8::dense::Dense;
 use crate::simd::int8::depthwise::{Plane, Run};
+use crate::simd::int8::finish::CopyRows;
 use crate::simd::planes::Rows;
 
 /// The kernels of one instruction set. Each may be called only on a CPU that has it.
@@ -83,6 +84,8 @@ pub(crate) struct Table {
     int8_dense: unsafe fn(&Dense<'_>, &mut [i16]),
     int8_row_sums: unsafe fn(&[i8], &mut [i32]),
     int8_clamp: unsafe fn(&[i16], [i8; 2], &mut [i8], &mut [u8]),
+    int8_copy_rows: unsafe fn(CopyRows<'_>),
+    int8_quantize: unsafe fn(&[f32], f32, f32, &mut [i8]),
     int8_scale: unsafe fn(&[i32; 64], Scale, i32, [i8; 2], &mut [i8]),
     int8_add: unsafe fn(&Int8Add, [Option<&[i8]>; 2], &mut [i8]),
     amplitudes_f32: Amplitudes<f32>,
@@ -290,6 +293,10 @@ impl Kernels {
         int8_row_sums(rows: &[i8], out: &mut [i32]);
         /// Words as bytes within bounds, and a bit for each that was within.
         int8_clamp(words: &[i16], bounds: [i8; 2], y: &mut [i8], mask: &mut [u8]);
+        /// Copies rows of bytes.
+        int8_copy_rows(job: CopyRows<'_>);
+        /// Floats that are numbers to bytes with a zero point.
+        int8_quantize(x: &[f32], scale: f32, zero: f32, y: &mut [i8]);
         /// Scales up to 64 sums and makes them bytes within bounds.
         int8_scale(sums: &[i32; 64], scale: Scale, zero: i32, bounds: [i8; 2], y: &mut [i8]);
         /// Adds bytes; `None` is a term that `y` holds.
@@ -406,6 +413,8 @@ macro_rules! table {
         kernel!($int8_features $int8_token; int8_dense = int8::dense::multiply, (job: &int8::dense::Dense<'_>, out: &mut [i16]));
         kernel!($int8_features $int8_token; int8_row_sums = int8::finish::row_sums, (rows: &[i8], out: &mut [i32]));
         kernel!($int8_features $int8_token; int8_clamp = int8::finish::clamp, (words: &[i16], bounds: [i8; 2], y: &mut [i8], mask: &mut [u8]));
+        kernel!($int8_features $int8_token; int8_copy_rows = int8::finish::copy_rows, (job: int8::finish::CopyRows<'_>));
+        kernel!($features $token; int8_quantize = int8::quantize::quantize, (x: &[f32], scale: f32, zero: f32, y: &mut [i8]));
         kernel!($int8_features $int8_token; int8_scale = int8::finish::scale, (sums: &[i32; 64], scale: Scale, zero: i32, bounds: [i8; 2], y: &mut [i8]));
         kernel!($features $token; int8_add = int8::add::add, (add: &Int8Add, terms: [Option<&[i8]>; 2], y: &mut [i8]));
 
@@ -442,6 +451,8 @@ macro_rules! table {
             int8_dense,
             int8_row_sums,
             int8_clamp,
+            int8_copy_rows,
+            int8_quantize,
             int8_scale,
             int8_add,
             amplitudes_f32: $amplitudes_f32,

@@ -65,7 +65,7 @@ pub struct DataSpec {
 }
 
 fn half_turn() -> [f64; 2] {
-    [0.0, std::f64::consts::PI]
+    [-std::f64::consts::FRAC_PI_2, std::f64::consts::FRAC_PI_2]
 }
 
 fn one() -> u64 {

@@ -41,6 +41,16 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 impl Network {
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.model
+    }
+
+    /// Height and width of images, if given.
+    pub(crate) fn size(&self) -> Option<usize> {
+        self.size
+    }
+
     /// The network for inference.
     pub(crate) fn graph(&self) -> Result<Graph> {
         let path = &self.model;

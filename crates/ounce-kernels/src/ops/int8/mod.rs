@@ -55,6 +55,23 @@ pub fn int8_widen(team: &mut Team<'_>, x: &[i8], y: &mut [f32]) {
     });
 }
 
+/// Floats to bytes: `y = clamp(round(x / scale) + zero)` to -128..=127, ties to even; what is no number becomes 0.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn int8_quantize(team: &mut Team<'_>, x: &[f32], scale: f32, zero: i32, y: &mut [i8]) {
+    const PIECE: usize = 16384;
+    assert_eq!(x.len(), y.len());
+    let kernels = team.kernels();
+    team.for_each_chunk_mut(y, PIECE, |piece, y| {
+        let x = &x[piece * PIECE..][..y.len()];
+        kernels.int8_quantize(x, scale, zero as f32, y);
+        if x.iter().fold(false, |nan, x| nan | (x / scale).is_nan()) {
+            y.iter_mut().zip(x).filter(|(_, x)| (**x / scale).is_nan()).for_each(|(y, _)| *y = 0);
+        }
+    });
+}
+
 /// Adds bytes by tables: `y = clamp(scale(tables[0][a] + tables[1][b]) + zero)`, where a table begins with the entry for -128.
 ///
 /// # Panics

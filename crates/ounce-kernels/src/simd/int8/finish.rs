@@ -57,3 +57,30 @@ pub(crate) fn clamp<S: Int8>(s: S, words: &[i16], bounds: [i8; 2], y: &mut [i8],
         mask[whole / 8..].copy_from_slice(&bits.to_le_bytes()[..count.div_ceil(8)]);
     }
 }
+
+/// Rows of equal length that are copied, and how far two are apart at either side.
+pub(crate) struct CopyRows<'a> {
+    pub(crate) from: &'a [i8],
+    pub(crate) to: &'a mut [i8],
+    pub(crate) steps: [usize; 2],
+    pub(crate) len: usize,
+    pub(crate) rows: usize,
+    /// Add 128 to every byte.
+    pub(crate) flip: bool,
+}
+
+/// Copies rows.
+#[inline(always)]
+pub(crate) fn copy_rows<S: Int8>(s: S, job: CopyRows<'_>) {
+    let Some(last) = job.rows.checked_sub(1) else { return };
+    let [from_step, to_step] = job.steps;
+    assert!(last * from_step + job.len <= job.from.len() && last * to_step + job.len <= job.to.len());
+    let (from, to) = (job.from.as_ptr(), job.to.as_mut_ptr());
+    for row in 0..job.rows {
+        // SAFETY: rows up to the last were checked, and slices of which one is mutable do not overlap.
+        unsafe {
+            let (from, to) = (from.add(row * from_step), to.add(row * to_step));
+            if job.flip { s.copy::<128>(from, to, job.len) } else { s.copy::<0>(from, to, job.len) }
+        }
+    }
+}

@@ -8,6 +8,7 @@ pub(crate) mod columns;
 pub(crate) mod dense;
 pub(crate) mod depthwise;
 pub(crate) mod finish;
+pub(crate) mod quantize;
 
 use crate::ops::Scale;
 
@@ -83,6 +84,18 @@ pub(crate) unsafe trait Int8: Copy {
     /// # Safety
     /// `4 * LANES` bytes are writable to `to`.
     unsafe fn store_four(self, sums: [Self::Sums; 4], bounds: [i8; 2], to: *mut i8);
+    /// Copies bytes, each with the bits of `FLIP` inverted.
+    ///
+    /// # Safety
+    /// `count` bytes are readable from `from` and writable to `to`, which do not overlap.
+    #[inline(always)]
+    unsafe fn copy<const FLIP: u8>(self, from: *const i8, to: *mut i8, count: usize) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let from = std::slice::from_raw_parts(from, count);
+            copy_run::<FLIP>(from, std::slice::from_raw_parts_mut(to, count));
+        }
+    }
     /// Makes 16 words bytes within bounds, and returns a bit for each that was within.
     ///
     /// # Safety

@@ -2,9 +2,12 @@
 
 use crate::failure::{Context as _, Failure, Result};
 use crate::output;
+use crate::tiny::training::{Rounding, trainable};
 use crate::tiny::{Limits, Network};
 use clap::Args;
-use ounce_tiny::emit::{EmitOptions, Emitted, emit};
+use ounce_tiny::emit::{EmitOptions, Emitted, Entry, emit};
+use ounce_tiny::rehearsal::emit_training;
+use ounce_tiny::step::with_classes;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +22,19 @@ pub(crate) struct Arguments {
     /// Begins the names of files and functions
     #[arg(long, value_name = "NAME", default_value = "model")]
     name: String,
+    /// Emit a training step, too: a scheme's file; full; bias:N or last:N of the last convolutions; the memory in KB of a scheme
+    /// that was published for the network, such as 49
+    #[arg(long, value_name = "FILE|NAME")]
+    scheme: Option<String>,
+    /// How many classes a network that learns has, with a new classifier [default: what it has]
+    #[arg(long, value_name = "N", requires = "scheme", value_parser = crate::cli::at_least_one())]
+    classes: Option<usize>,
+    /// How updated weights become integers
+    #[arg(long, value_enum, requires = "scheme", default_value_t = Rounding::Stochastic)]
+    rounding: Rounding,
+    /// Of the new classifier and of stochastic rounding
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
     #[command(flatten)]
     limits: Limits,
     /// Refuse to write a program that does not fit
@@ -47,10 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let cause = format!("{} exists", arguments.output.display());
         return Err(Failure::new(cause).hint("name another folder, or remove it"));
     }
-    let graph = arguments.network.graph()?;
-    let options = EmitOptions { name: arguments.name.clone(), ..EmitOptions::default() };
-    let entries = [ounce_tiny::emit::Entry { name: "invoke", graph: &graph }];
-    let program = emit(&entries, &options).map_err(|error| Failure::from_error(&error))?;
+    let program = program(arguments)?;
     let (budget, memory) = (arguments.limits.budget(), program.memory);
     let fits = budget.check(&memory);
     if arguments.check
@@ -88,6 +101,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         output::note(error);
     }
     Ok(())
+}
+
+fn program(arguments: &Arguments) -> Result<Emitted> {
+    let options = EmitOptions { name: arguments.name.clone(), ..EmitOptions::default() };
+    let Some(scheme) = &arguments.scheme else {
+        let graph = arguments.network.graph()?;
+        let entries = [Entry { name: "invoke", graph: &graph }];
+        return emit(&entries, &options).map_err(|error| Failure::from_error(&error));
+    };
+    let model = arguments.network.path();
+    let mut network = trainable::read(model)?;
+    let scheme = trainable::scheme(scheme, model, network.convs().count() - 1)?;
+    if let Some(classes) = arguments.classes {
+        network = with_classes(&network, classes, arguments.seed);
+    }
+    let step = arguments.rounding.options(arguments.seed);
+    emit_training(&network, arguments.network.size(), &scheme, &step, &options)
+        .map_err(|error| Failure::from_error(&error))
 }
 
 /// Writes the folder whole or not at all.

@@ -17,9 +17,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Compile a quantized network to C99
-    Emit(emit::Arguments),
+    Emit(Box<emit::Arguments>),
     /// Compile a quantized network, run it on a simulated Cortex-M, and compare it with this machine
-    Simulate(simulate::Arguments),
+    Simulate(Box<simulate::Arguments>),
     /// Train a quantized network on pictures, in int8 as on a device
     Train(Box<train::Arguments>),
 }

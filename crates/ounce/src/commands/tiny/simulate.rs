@@ -3,6 +3,7 @@
 use crate::failure::{Context as _, Failure, Result};
 use crate::output;
 use crate::tiny::parity::Sample;
+use crate::tiny::rehearse::{Device, Learning};
 use crate::tiny::{Limits, Network, parity, pictures};
 use clap::{Args, ValueEnum};
 use ounce_graph::Graph;
@@ -25,7 +26,9 @@ pub(crate) struct Arguments {
     /// How many images it is given
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = crate::cli::at_least_one())]
     images: usize,
-    /// Where the noise begins, or which pictures are drawn
+    #[command(flatten)]
+    learning: Learning,
+    /// Where the noise begins, or which pictures are drawn; of a new classifier and of stochastic rounding
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Print a JSON document
@@ -44,13 +47,19 @@ enum Processor {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let graph = arguments.network.graph()?;
     let target = match arguments.target {
         Processor::M4 => Target::CortexM4,
         Processor::M7 => Target::CortexM7,
     };
     let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".to_owned())?;
     let budget = arguments.limits.budget();
+    if let (Some(scheme), Some(data)) = (&arguments.learning.scheme, &arguments.data) {
+        let network = (arguments.network.path(), arguments.network.size());
+        let pictures = (data.as_path(), arguments.images, arguments.seed);
+        let device = Device { target, budget, folder: folder.path() };
+        return arguments.learning.rehearse(scheme, network, pictures, &device, arguments.json);
+    }
+    let graph = arguments.network.graph()?;
     let samples = samples(arguments, &graph)?;
     let report = parity::compare(&graph, target, &budget, &samples, folder.path())
         .map_err(|error| Failure::from_error(&*error))?;

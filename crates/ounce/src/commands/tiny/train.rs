@@ -4,10 +4,9 @@ use crate::chat::Interrupt;
 use crate::cli::{Threads, at_least_one};
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{self, note};
-use crate::tiny::training::{Cache, Folder, Report, Settings, trainable};
+use crate::tiny::training::{Cache, Folder, Report, Rounding, Settings, trainable};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use ounce_graph::ops::Rounding as Method;
 use ounce_tiny::learn::{self, Checkpoint, Dataset, Event, Examples, LearnError, LearnOptions, Learner};
 use ounce_tiny::learn::{Part, Prepared, Selection};
 use ounce_tiny::step::{self, StepOptions, with_classes};
@@ -95,19 +94,6 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// How updated weights become integers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Rounding {
-    /// Cut off as TinyEngine does, with logits in bytes
-    Original,
-    /// To the nearest; small steps are lost
-    Nearest,
-    /// Up or down at random, right on average
-    Stochastic,
-    /// To the nearest, the rest being kept for the next step
-    ErrorFeedback,
-}
-
 /// What the logits are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Head {
@@ -128,12 +114,7 @@ enum Channels {
 
 impl Arguments {
     fn step(&self) -> StepOptions {
-        let mut options = match self.rounding {
-            Rounding::Original => StepOptions::ORIGINAL,
-            Rounding::Nearest => StepOptions::rounded(Method::Nearest),
-            Rounding::Stochastic => StepOptions::rounded(Method::Stochastic { seed: self.seed }),
-            Rounding::ErrorFeedback => StepOptions::rounded(Method::ErrorFeedback),
-        };
+        let mut options = self.rounding.options(self.seed);
         options.scaling = !self.no_scaling;
         match self.head {
             Some(Head::Int8) => options.head = step::Head::Int8,
@@ -147,20 +128,11 @@ impl Arguments {
         }
         options
     }
-
-    fn rates(&self) -> Result<[f32; 2]> {
-        let rates = [self.rate, self.bias_rate.unwrap_or(self.rate / 2.0)];
-        if rates.iter().all(|rate| rate.is_finite() && *rate >= 0.0) {
-            return Ok(rates);
-        }
-        Err(Failure::usage(format!("learning rates of {} and {}", rates[0], rates[1]))
-            .hint("they must be 0 or above"))
-    }
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let [rate, bias_rate] = arguments.rates()?;
+    let [rate, bias_rate] = trainable::rates(arguments.rate, arguments.bias_rate)?;
     let original = trainable::read(&arguments.model)?;
     let convs = original.convs().count() - 1;
     let scheme = trainable::scheme(&arguments.scheme, &arguments.model, convs)?;

@@ -3,8 +3,10 @@
 mod cache;
 mod folder;
 mod report;
+mod rounding;
 pub(crate) mod trainable;
 
 pub(crate) use cache::Cache;
 pub(crate) use folder::Folder;
 pub(crate) use report::{Report, Settings};
+pub(crate) use rounding::Rounding;

@@ -63,6 +63,16 @@ pub(crate) fn extra_memory(network: &Mcunet, scheme: &Scheme) -> Result<f64> {
     Ok(scheme::extra_memory(&layers(&imported.graph, &imported.convs), scheme).kib())
 }
 
+/// Learning rates of weights and of biases, which have half of the former unless they have their own.
+pub(crate) fn rates(rate: f32, bias_rate: Option<f32>) -> Result<[f32; 2]> {
+    let rates = [rate, bias_rate.unwrap_or(rate / 2.0)];
+    if rates.iter().all(|rate| rate.is_finite() && *rate >= 0.0) {
+        return Ok(rates);
+    }
+    Err(Failure::usage(format!("learning rates of {} and {}", rates[0], rates[1]))
+        .hint("they must be 0 or above"))
+}
+
 /// One line on an epoch.
 pub(crate) fn line(epoch: &Epoch, of: usize) -> String {
     let held_out = epoch.test.map_or_else(String::new, |test| {
