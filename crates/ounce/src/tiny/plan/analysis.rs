@@ -32,7 +32,7 @@ pub(crate) struct Analysis {
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one())]
     train: usize,
     /// How many other pictures of the training part to measure on
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = at_least_one())]
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one())]
     validation: usize,
     /// Passes over the pictures
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = at_least_one())]
@@ -41,7 +41,7 @@ pub(crate) struct Analysis {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one())]
     batch: usize,
     /// Learning rate of weights; it falls along half a cosine
-    #[arg(long, value_name = "X", default_value_t = 0.01)]
+    #[arg(long, value_name = "X", default_value_t = 0.025)]
     rate: f32,
     /// Learning rate of biases [default: half of --rate]
     #[arg(long, value_name = "X")]
@@ -105,6 +105,7 @@ impl Analysis {
         let set = Dataset::open(data, &selection).map_err(|error| {
             Failure::from_error(&error).hint("a data set is a folder per class with its pictures in it")
         })?;
+        let [rate, bias_rate] = trainable::rates(self.rate, self.bias_rate)?;
         let setting = Setting {
             network: trainable::name(model),
             data: trainable::name(data),
@@ -114,8 +115,8 @@ impl Analysis {
             validation,
             epochs: self.epochs,
             batch: self.batch,
-            rate: self.rate,
-            bias_rate: self.bias_rate.unwrap_or(self.rate / 2.0),
+            rate,
+            bias_rate,
             seed: self.seed,
         };
         let base = self.base.unwrap_or_else(|| Grid::base(convs));
