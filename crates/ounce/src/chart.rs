@@ -103,6 +103,17 @@ impl Axis {
     }
 }
 
+/// Charts below each other in one drawing.
+pub(crate) fn stacked(charts: &[Chart<'_>]) -> String {
+    let height = HEIGHT * charts.len() as f64;
+    let mut out = format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\">\n");
+    for (at, chart) in charts.iter().enumerate() {
+        let place = format!("<svg y=\"{}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" ", HEIGHT * at as f64);
+        out += &chart.svg().replacen("<svg ", &place, 1);
+    }
+    out + "</svg>\n"
+}
+
 impl Chart<'_> {
     /// The drawing. What is no number is not drawn.
     pub(crate) fn svg(&self) -> String {

@@ -4,9 +4,10 @@ mod pack;
 mod storage;
 mod svg;
 
-pub use pack::{Packing, Span, pack_groups};
+pub use pack::{Packing, Span, first_fit, pack_groups};
 pub use storage::{Buffer, Place};
 pub(crate) use storage::{Storage, live_peak};
+pub use svg::{Picture, Piece};
 
 use crate::error::GraphError;
 use crate::graph::{Graph, ValueId};
@@ -60,7 +61,17 @@ impl MemoryPlan {
 
     /// A picture of the arena over time: steps from left to right, offsets from bottom to top, one rectangle for every buffer.
     pub fn svg(&self) -> String {
-        svg::draw(self)
+        let piece = |buffer: &Buffer| {
+            let Buffer { name, bytes, birth, death, offset, .. } = buffer.clone();
+            Piece { name, bytes, birth, death, offset }
+        };
+        Picture {
+            pieces: self.buffers.iter().map(piece).collect(),
+            arena_bytes: self.arena_bytes,
+            lower_bound: self.lower_bound,
+            steps: self.steps,
+        }
+        .svg()
     }
 }
 

@@ -53,11 +53,28 @@ fn bound(groups: &[Vec<Span>]) -> usize {
     alive.into_iter().max().unwrap_or(0)
 }
 
+/// Bytes of the arena if groups are only placed in the order of their lifetimes, the longest first, each at the lowest offset that is free, as
+/// TinyEngine's allocator does: what [`pack_groups`] is to be measured by.
+pub fn first_fit(groups: &[Vec<Span>]) -> usize {
+    let outlines: Vec<Span> = groups.iter().map(|group| outline(group)).collect();
+    let rivals = rivals(groups);
+    let mut packer =
+        Packer { outlines: &outlines, rivals: &rivals, offsets: vec![0; groups.len()], spans: Vec::new() };
+    let mut order: Vec<usize> = (0..groups.len()).collect();
+    order.sort_by_key(|i| std::cmp::Reverse(outlines[*i].death - outlines[*i].birth));
+    packer.place(&order)
+}
+
+/// For every group, what it meets.
+fn rivals(groups: &[Vec<Span>]) -> Vec<Vec<Rival>> {
+    (0..groups.len())
+        .map(|i| (0..groups.len()).filter(|j| i != *j).flat_map(|j| Rival::of(groups, i, j)).collect())
+        .collect()
+}
+
 /// Places all groups; the arena's bytes and the offsets.
 pub(super) fn pack(groups: &[Vec<Span>], lower_bound: usize, options: &PlanOptions) -> (usize, Vec<usize>) {
-    let rivals: Vec<Vec<Rival>> = (0..groups.len())
-        .map(|i| (0..groups.len()).filter(|j| i != *j).flat_map(|j| Rival::of(groups, i, j)).collect())
-        .collect();
+    let rivals = rivals(groups);
     let outlines: Vec<Span> = groups.iter().map(|group| outline(group)).collect();
     let mut packer =
         Packer { outlines: &outlines, rivals: &rivals, offsets: vec![0; groups.len()], spans: Vec::new() };

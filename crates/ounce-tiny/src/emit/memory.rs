@@ -1,7 +1,7 @@
 //! Where the slots of a function lie in the arena.
 
 use ounce_graph::PlanOptions;
-use ounce_graph::plan::{Packing, Span, pack_groups};
+use ounce_graph::plan::{Packing, Picture, Piece, Span, first_fit, pack_groups};
 
 use super::program::{Access, Function, Slot};
 
@@ -18,6 +18,37 @@ pub(crate) struct Layout {
     pub(crate) bytes: usize,
     /// The most bytes that are needed together.
     pub(crate) lower_bound: usize,
+    /// What lies where, a group of spans for every piece of memory.
+    groups: Vec<Vec<Span>>,
+    /// Where the groups lie.
+    packed: Vec<usize>,
+}
+
+impl Layout {
+    /// The arena over time. Every piece is named for the node that writes it first.
+    pub(crate) fn picture(&self, function: &Function) -> Picture {
+        let name = |span: &Span| function.statements.get(span.birth).map_or("", |statement| &statement.node);
+        let piece = |(span, offset): (&Span, &usize)| Piece {
+            name: name(span).to_owned(),
+            bytes: span.bytes,
+            birth: span.birth,
+            death: span.death,
+            offset: *offset,
+        };
+        let placed = self.groups.iter().zip(&self.packed);
+        let spans = placed.flat_map(|(group, offset)| group.iter().map(move |span| (span, offset)));
+        Picture {
+            pieces: spans.filter(|(span, _)| span.bytes > 0).map(piece).collect(),
+            arena_bytes: self.bytes,
+            lower_bound: self.lower_bound,
+            steps: function.statements.len() + 1,
+        }
+    }
+
+    /// The arena of a simpler packing, see [`first_fit`].
+    pub(crate) fn first_fit(&self) -> usize {
+        first_fit(&self.groups)
+    }
 }
 
 /// First and last statement at which a slot is needed.
@@ -84,5 +115,7 @@ pub(crate) fn place(function: &Function, options: &PlanOptions) -> Layout {
         shared,
         bytes,
         lower_bound,
+        groups,
+        packed: offsets,
     }
 }

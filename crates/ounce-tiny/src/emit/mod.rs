@@ -18,12 +18,14 @@ mod text;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
+use ounce_graph::plan::Picture;
 use ounce_graph::{Graph, PlanOptions, Tensor, passes};
 
 pub use self::budget::{Budget, Memory};
 pub use self::error::EmitError;
 use self::interface::{Argument, Signature};
 use self::lower::Shared;
+use self::memory::Layout;
 use self::program::{Function, Given, Tables, identifier};
 use crate::runtime::{CFile, HEADERS, code_bytes, config, sources_of};
 use crate::simulate::Build;
@@ -112,11 +114,50 @@ impl Emitted {
     }
 }
 
-/// Compiles graphs to a program.
+/// The arena of one function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Arena {
+    /// The function's name.
+    pub function: String,
+    /// What lies in it, and when.
+    pub picture: Picture,
+    /// What it would be if pieces were placed by the order of their lifetimes alone, as TinyEngine does.
+    pub first_fit: usize,
+}
+
+/// What a program takes, without its text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Measured {
+    /// All of it.
+    pub memory: Memory,
+    /// The arena as each function uses it.
+    pub arenas: Vec<Arena>,
+}
+
+/// What the program that [`emit`] makes of the same graphs takes of the memory.
 ///
 /// # Errors
-/// If a node has no kernel, names collide, or the graphs do not fit each other.
-pub fn emit(entries: &[Entry<'_>], options: &EmitOptions) -> Result<Emitted, EmitError> {
+/// Those of [`emit`].
+pub fn measure(entries: &[Entry<'_>], options: &EmitOptions) -> Result<Measured, EmitError> {
+    let compiled = compile(entries, options, Tables::counted())?;
+    let arena = |(function, layout): &(Function, Layout)| Arena {
+        function: function.name.clone(),
+        picture: layout.picture(function),
+        first_fit: layout.first_fit(),
+    };
+    Ok(Measured { memory: compiled.memory, arenas: compiled.functions.iter().map(arena).collect() })
+}
+
+/// A program as texts, without the run-time.
+struct Compiled {
+    functions: Vec<(Function, Layout)>,
+    /// Without values where tables are only counted.
+    files: Vec<(String, String)>,
+    states: Vec<Argument>,
+    memory: Memory,
+}
+
+fn compile(entries: &[Entry<'_>], options: &EmitOptions, tables: Tables) -> Result<Compiled, EmitError> {
     let prefix = &options.name;
     if identifier(prefix) != *prefix {
         return Err(EmitError::Name(prefix.clone()));
@@ -126,13 +167,8 @@ pub fn emit(entries: &[Entry<'_>], options: &EmitOptions) -> Result<Emitted, Emi
         .iter()
         .flat_map(|graph| graph.updates().iter().map(|(id, _)| graph.value(*id).name.clone()))
         .collect();
-    let mut shared = Shared {
-        prefix,
-        updated: &updated,
-        tables: Tables::default(),
-        states: Vec::new(),
-        features: BTreeSet::new(),
-    };
+    let mut shared =
+        Shared { prefix, updated: &updated, tables, states: Vec::new(), features: BTreeSet::new() };
     let mut functions = Vec::new();
     for (entry, graph) in entries.iter().zip(&graphs) {
         let function = lower::lower(graph, entry.name, &mut shared)?;
@@ -167,6 +203,16 @@ pub fn emit(entries: &[Entry<'_>], options: &EmitOptions) -> Result<Emitted, Emi
         kernels,
         calls,
     };
+    Ok(Compiled { functions, files, states, memory })
+}
+
+/// Compiles graphs to a program.
+///
+/// # Errors
+/// If a node has no kernel, names collide, or the graphs do not fit each other.
+pub fn emit(entries: &[Entry<'_>], options: &EmitOptions) -> Result<Emitted, EmitError> {
+    let prefix = &options.name;
+    let Compiled { functions, files, states, memory } = compile(entries, options, Tables::default())?;
     let given = |values: Vec<Given>| values.into_iter().map(|(argument, _)| argument).collect();
     let functions = functions
         .into_iter()

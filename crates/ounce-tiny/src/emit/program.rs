@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::{Display, Write};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::interface::Argument;
 
@@ -70,6 +71,8 @@ pub(crate) struct Tables {
     pub(crate) declarations: String,
     /// Structs that the calls take, in the file of the calls.
     pub(crate) structs: String,
+    /// Only count: values have no text, and nothing is declared.
+    counted: bool,
     names: HashMap<String, String>,
     /// Bytes of parameters that are updated, in RAM and, their first values, in flash.
     pub(crate) state_bytes: usize,
@@ -79,6 +82,21 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
+    /// Tables of which only the size matters.
+    pub(crate) fn counted() -> Self {
+        Self { counted: true, ..Self::default() }
+    }
+
+    /// What stands for values in these tables: their text, or a hash where they are only counted.
+    pub(crate) fn values(&self, values: impl Hash, text: impl FnOnce() -> String) -> String {
+        if !self.counted {
+            return text();
+        }
+        let mut hasher = DefaultHasher::new();
+        values.hash(&mut hasher);
+        hasher.finish().to_string()
+    }
+
     /// An array that never changes; equal ones are one. `prefix` begins the name.
     pub(crate) fn constant(
         &mut self,
@@ -121,6 +139,9 @@ impl Tables {
     }
 
     fn array(&mut self, ty: &str, name: &str, values: &str) {
+        if self.counted {
+            return;
+        }
         let count = values.split(',').count();
         let _ = writeln!(self.declarations, "extern {ty} {name}[{count}];");
         let _ = write!(self.definitions, "{ty} {name}[{count}] = {{");

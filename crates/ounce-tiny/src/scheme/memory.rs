@@ -1,26 +1,43 @@
 //! What training takes beyond inference, by the original's formula.
 
-use ounce_graph::Graph;
 use ounce_graph::ops::Op;
+use ounce_graph::{Graph, ValueId};
 use ounce_import::mcunet::ConvSite;
 
-use super::{Scheme, trained_channels};
+use super::{Scheme, TrainedWeight, trained_channels};
 
 /// The extents of a convolution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layer {
-    /// Channels of the image.
-    pub in_channels: usize,
-    /// Elements of a channel of the image.
-    pub in_places: usize,
-    /// Channels of the result.
-    pub out_channels: usize,
-    /// Elements of a channel of the result.
-    pub out_places: usize,
-    /// Elements of a channel of the kernel.
-    pub kernel: usize,
+    /// Channels, rows and columns of the image.
+    pub input: [usize; 3],
+    /// Channels, rows and columns of the result.
+    pub output: [usize; 3],
+    /// Rows and columns of the kernel.
+    pub kernel: [usize; 2],
     /// Whether every channel is convolved by itself.
     pub depthwise: bool,
+}
+
+impl Layer {
+    /// Elements of the weight.
+    pub fn weights(&self) -> usize {
+        let inputs = if self.depthwise { 1 } else { self.input[0] };
+        self.output[0] * inputs * self.kernel[0] * self.kernel[1]
+    }
+
+    /// Products of one image.
+    pub fn macs(&self) -> usize {
+        self.weights() * self.output[1] * self.output[2]
+    }
+
+    /// What it takes to train its bias alone, and what to train all of its weight besides.
+    pub fn extra_memory(&self) -> [ExtraMemory; 2] {
+        let whole = |weights: Vec<TrainedWeight>| extra_memory(&[*self], &Scheme { biases: 1, weights });
+        let bias = whole(Vec::new());
+        let both = whole(vec![TrainedWeight { conv: 0, share: 1.0 }]);
+        [bias, ExtraMemory { masks: 0, biases: 0, ..both }]
+    }
 }
 
 /// Bits that training takes beyond inference with batch 1: `nelem_saved_for_backward` of the original (`core/utils/partial_backward.py`), which the published
@@ -55,15 +72,12 @@ pub fn layers(graph: &Graph, convs: &[ConvSite]) -> Vec<Layer> {
         let (at, _) = graph.producer(site.output)?;
         let node = &graph.nodes()[at];
         let Op::QuantizedConv2d(op) = &node.op else { return None };
-        let (x, w, y) = (graph.shape(node.inputs[0]), graph.shape(site.weight), graph.shape(site.output));
-        Some(Layer {
-            in_channels: x[1],
-            in_places: x[2] * x[3],
-            out_channels: y[1],
-            out_places: y[2] * y[3],
-            kernel: w[2] * w[3],
-            depthwise: op.groups == x[1] && x[1] == y[1],
-        })
+        let extents = |id: ValueId| <[usize; 4]>::try_from(graph.shape(id)).ok();
+        let [_, input @ ..] = extents(node.inputs[0])?;
+        let [_, _, kernel @ ..] = extents(site.weight)?;
+        let [_, output @ ..] = extents(site.output)?;
+        let depthwise = op.groups == input[0] && input[0] == output[0];
+        Some(Layer { input, output, kernel, depthwise })
     };
     convs.iter().filter_map(extents).collect()
 }
@@ -73,13 +87,14 @@ pub fn extra_memory(layers: &[Layer], scheme: &Scheme) -> ExtraMemory {
     let first = layers.len().saturating_sub(scheme.biases);
     let mut memory = ExtraMemory::default();
     for (at, layer) in layers.iter().enumerate().skip(first) {
-        memory.masks += (layer.out_channels * layer.out_places) as u64;
-        memory.biases += 32 * layer.out_channels as u64;
+        memory.masks += layer.output.iter().product::<usize>() as u64;
+        memory.biases += 32 * layer.output[0] as u64;
         let Some(share) = scheme.share(at) else { continue };
-        let channels = trained_channels(layer.in_channels, share);
-        let rows = if layer.depthwise { 1 } else { layer.out_channels };
-        memory.images += 8 * (layer.in_places * channels) as u64;
-        memory.weights += 8 * (rows * channels * layer.kernel) as u64;
+        let [inputs, rows, columns] = layer.input;
+        let channels = trained_channels(inputs, share);
+        let outputs = if layer.depthwise { 1 } else { layer.output[0] };
+        memory.images += 8 * (rows * columns * channels) as u64;
+        memory.weights += 8 * (outputs * channels * layer.kernel[0] * layer.kernel[1]) as u64;
     }
     memory
 }

@@ -3,6 +3,7 @@
 mod network;
 pub(crate) mod parity;
 pub(crate) mod pictures;
+pub(crate) mod plan;
 pub(crate) mod rehearse;
 pub(crate) mod training;
 

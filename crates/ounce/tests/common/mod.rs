@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "every test file uses another part")]
 
 pub(crate) mod model;
+pub(crate) mod tiny;
 
 use std::env::var_os;
 use std::fs;

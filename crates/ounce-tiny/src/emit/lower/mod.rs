@@ -269,9 +269,10 @@ impl<'a> Lowering<'a, '_> {
         if self.renewed.contains(&id) {
             return Err(self.refuse("it reads a parameter that was updated before: let updates come last"));
         }
+        let (shape, tables) = (&value.ty.shape, &self.shared.tables);
         let (ty, values) = match data.data() {
-            Data::I8(data) => ("int8_t", list(stored_weight(data, &value.ty.shape))),
-            Data::I32(data) => ("int32_t", list(data.iter().map(|x| int(*x)))),
+            Data::I8(data) => ("int8_t", tables.values((data, shape), || list(stored_weight(data, shape)))),
+            Data::I32(data) => ("int32_t", tables.values(data, || list(data.iter().map(|x| int(*x))))),
             _ => return Err(self.refuse("weights must be i8 and biases i32")),
         };
         let bytes = value.ty.bytes();
@@ -293,14 +294,17 @@ impl<'a> Lowering<'a, '_> {
 
     /// An array of floats that never changes.
     fn floats(&mut self, what: &str, values: &[f32]) -> String {
-        let text = list(values.iter().map(|x| super::program::float(*x)));
+        let bits: Vec<u32> = values.iter().map(|x| x.to_bits()).collect();
+        let text = || list(values.iter().map(|x| super::program::float(*x)));
+        let text = self.shared.tables.values(bits, text);
         self.shared.tables.constant(self.shared.prefix, what, "float", 4 * values.len(), &text)
     }
 
     /// An array of integers that never changes.
     fn ints(&mut self, what: &str, values: impl ExactSizeIterator<Item = i32>) -> String {
         let bytes = 4 * values.len();
-        let text = list(values.map(int));
+        let values: Vec<i32> = values.collect();
+        let text = self.shared.tables.values(&values, || list(values.iter().map(|x| int(*x))));
         self.shared.tables.constant(self.shared.prefix, what, "int32_t", bytes, &text)
     }
 

@@ -1,0 +1,104 @@
+//! `ounce tiny plan`.
+
+use crate::failure::{Context as _, Result};
+use crate::output;
+use crate::tiny::Limits;
+use crate::tiny::plan::{Analysis, LayerRow, Need, Report, Search, Training};
+use crate::tiny::training::trainable;
+use clap::Args;
+use ounce_tiny::contribution::Prediction;
+use ounce_tiny::plan::Planner;
+use ounce_tiny::scheme::{Scheme, published};
+use ounce_tiny::step::{Channels, StepOptions, with_classes};
+use std::path::PathBuf;
+
+/// Arguments of `ounce tiny plan`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// A quantized network of MCUNetV3
+    #[arg(value_name = "MODEL.pkl")]
+    model: PathBuf,
+    /// Height and width of images [default: what it was made for]
+    #[arg(long, value_name = "N")]
+    size: Option<usize>,
+    /// Classes of a new classifier [default: those of the --contributions, or else of the network]
+    #[arg(long, value_name = "N", value_parser = crate::cli::at_least_one())]
+    classes: Option<usize>,
+    #[command(flatten)]
+    limits: Limits,
+    /// What is trained: a scheme's file; full; bias:N or last:N of the last convolutions; the memory in KB of a scheme that was
+    /// published for the network, such as 49 [default: all that were published]
+    #[arg(long = "scheme", value_name = "FILE|NAME")]
+    schemes: Vec<String>,
+    /// List the convolutions too
+    #[arg(long)]
+    layers: bool,
+    /// Draw the arena over time, of the last scheme or else of inference
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    analysis: Analysis,
+    #[command(flatten)]
+    search: Search,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(path) = &arguments.svg {
+        output::check_writable(path)?;
+    }
+    let model = &arguments.model;
+    let network = trainable::read(model)?;
+    let name = trainable::name(model);
+    let cannot = || format!("cannot plan {}", model.display());
+    let found = arguments.analysis.contributions(model, &network, arguments.size)?;
+    let of_data = found.as_ref().map(|found| found.setting.classes.len());
+    let network = match arguments.classes.or(of_data) {
+        Some(classes) => with_classes(&network, classes, 0),
+        None => network,
+    };
+    let options = StepOptions { channels: Channels::First, ..StepOptions::default() };
+    let planner = Planner::new(&network, arguments.size, options).context(cannot)?;
+    let convs = planner.layers().len();
+    let image = planner.layers().first().map_or([0; 3], |layer| layer.input);
+    let prediction = found.as_ref().map(Prediction::of).transpose().context(cannot)?;
+    let named = |text: &String| Ok((text.clone(), trainable::scheme(text, model, convs)?));
+    let mut schemes: Vec<(String, Scheme)> = match &arguments.schemes[..] {
+        [] => published(&name).map(|found| (found.budget.to_string(), found.scheme())).collect(),
+        texts => texts.iter().map(named).collect::<Result<_>>()?,
+    };
+    let budget = arguments.limits.budget();
+    let searched = arguments.search.run(&planner, found.as_ref(), &budget)?;
+    schemes.extend(searched.iter().map(|searched| ("searched".to_owned(), searched.scheme.clone())));
+    let inference = planner.inference().context(cannot)?;
+    let mut drawn = inference.arenas.last().cloned();
+    let mut trainings = Vec::new();
+    for (name, scheme) in schemes {
+        let (mut training, arena) = Training::plan(&planner, name, scheme, &budget).context(cannot)?;
+        training.predicted_accuracy = prediction.as_ref().map(|known| known.accuracy(&training.scheme));
+        trainings.push(training);
+        drawn = arena.or(drawn);
+    }
+    if let (Some(path), Some(arena)) = (&arguments.svg, drawn) {
+        output::write(path, &arena.picture.svg())?;
+    }
+    let report = Report {
+        network: name,
+        size: [image[1], image[2]],
+        macs: planner.graph().cost().macs,
+        inference: Need::of(&inference, &budget),
+        convolutions: convs,
+        schemes: trainings,
+        search: searched,
+        layers: planner.layers().iter().enumerate().map(|(at, layer)| LayerRow::of(at, layer)).collect(),
+    };
+    if let (Some(path), Some(found), Some(training)) =
+        (arguments.search.output(), &found, report.schemes.last().filter(|_| report.search.is_some()))
+    {
+        output::write(path, &arguments.search.file(&report, training, &found.setting, &budget))?;
+    }
+    if arguments.json { output::print_json(&report) } else { output::print(&report.text(arguments.layers)) }
+}

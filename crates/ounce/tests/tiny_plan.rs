@@ -1,0 +1,116 @@
+//! `ounce tiny plan`, through the program.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failing test panics; clippy sees tests only in `#[test]` functions"
+)]
+
+mod common;
+
+use common::tiny::{digits, network};
+use common::{Machine, need};
+use std::fs;
+
+#[test]
+fn published_schemes_of_a_network_are_planned() {
+    let model = need!("OUNCE_TEST_DATA", "tiny/mcunet-5fps.pkl");
+    let machine = Machine::new();
+    let plan = ["tiny", "plan", &model, "--classes", "10", "--svg", "arena.svg"];
+    let report = machine.run(&[&plan[..], &["--json"]].concat()).ok().json();
+    let schemes = report["schemes"].as_array().unwrap();
+    let extra: Vec<String> =
+        schemes.iter().map(|scheme| format!("{:.1}", scheme["extra_kb"].as_f64().unwrap())).collect();
+    assert_eq!(extra, ["49.6", "74.7", "99.7", "124.8", "148.2"]);
+    for scheme in schemes.iter().chain([&report["inference"]]) {
+        let bytes = |what: &str| scheme[format!("{what}_bytes")].as_u64().unwrap();
+        assert!(bytes("arena_lower_bound") <= bytes("arena") && bytes("arena") <= bytes("arena_first_fit"));
+        assert_eq!(bytes("sram"), bytes("arena") + bytes("state") + bytes("stack"));
+        assert_eq!(scheme["fits"], bytes("sram") <= 256 << 10);
+    }
+    assert_eq!(report["layers"].as_array().unwrap().len(), 42);
+    assert!(fs::read_to_string(machine.path("data/arena.svg")).unwrap().contains("lower bound"));
+    let text = machine.run(&plan).ok().stdout;
+    for extra in ["49.6", "74.7", "99.7", "124.8", "148.2"] {
+        assert!(text.contains(&format!(" {extra} ")), "{text}");
+    }
+}
+
+#[test]
+fn a_scheme_is_measured_and_searched_for() {
+    let machine = Machine::new();
+    machine.data("net.pkl", network());
+    digits(&machine, "train", 90);
+    digits(&machine, "t10k", 30);
+    let contributions = ["tiny", "plan", "net.pkl", "--contributions", "gains.json"];
+    let measure = [
+        &contributions[..],
+        &[
+            "--data",
+            "digits",
+            "--train",
+            "45",
+            "--validation",
+            "45",
+            "--epochs",
+            "4",
+            "--batch",
+            "1",
+            "--rate",
+            "0.02",
+            "--base",
+            "3",
+        ],
+    ]
+    .concat();
+    machine.run(&contributions).fails(1, &["gains.json", "--data"]);
+    machine.run(&[&measure[..], &["--figure", "gains.svg"]].concat()).ok();
+    let measured = fs::read_to_string(machine.path("data/gains.json")).unwrap();
+    assert!(fs::read_to_string(machine.path("data/gains.svg")).unwrap().contains("of the channels"));
+    // What is missing is measured again, and comes out as before.
+    let last = measured.lines().last().unwrap();
+    let before = measured.lines().rev().nth(1).unwrap().trim_end_matches(',');
+    let cut = measured.replace(&format!("{before},\n{last}"), &format!("{before}]}}"));
+    assert_ne!(cut, measured);
+    machine.data("gains.json", &cut);
+    machine.run(&measure).ok();
+    assert_eq!(fs::read_to_string(machine.path("data/gains.json")).unwrap(), measured);
+
+    for (name, limits) in [("kb.toml", ["--budget-kb", "0.9"]), ("sram.toml", ["--sram", "12K"])] {
+        let search = [&contributions[..], &["--search", "-o", name, "--json"], &limits].concat();
+        let report = machine.run(&search).ok().json();
+        let found = report["schemes"].as_array().unwrap().last().unwrap();
+        assert_eq!(found["name"], "searched");
+        match limits[0] {
+            "--sram" => assert_eq!(found["fits"], true),
+            _ => assert!(found["extra_kb"].as_f64().unwrap() <= 0.9),
+        }
+        assert!(report["search"]["accuracy"].as_f64() >= report["search"]["accuracy_by_chance"].as_f64());
+        // The file is a scheme, and says the same.
+        let again = machine
+            .run(&["tiny", "plan", "net.pkl", "--scheme", name, "--classes", "10", "--json"])
+            .ok()
+            .json();
+        let scheme = &again["schemes"][0];
+        for key in ["biases", "weights", "extra_kb", "sram_bytes", "flash_bytes"] {
+            assert_eq!(scheme[key], found[key], "{key}");
+        }
+        let text = fs::read_to_string(machine.path("data").join(name)).unwrap();
+        assert!(text.starts_with("# Searched for net:"), "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_planned_is_said() {
+    let machine = Machine::new();
+    machine.data("net.pkl", network());
+    let plan = |more: &[&str]| machine.run(&[&["tiny", "plan", "net.pkl"], more].concat());
+    plan(&["--scheme", "bias:9"]).fails(1, &["last 9", "has 4"]);
+    plan(&["--scheme", "nothing.toml"]).fails(1, &["nothing.toml"]);
+    plan(&["--search"]).fails(2, &["--contributions"]);
+    plan(&["--size", "0"]).fails(1, &["net.pkl"]);
+    plan(&["--svg", "none/arena.svg"]).fails(1, &["none/arena.svg"]);
+    machine.data("bad.json", "{\"setting\":");
+    plan(&["--contributions", "bad.json"]).fails(1, &["bad.json", "line 1"]);
+    machine.data("net.tflite", "");
+    machine.run(&["tiny", "plan", "net.tflite"]).fails(2, &["net.tflite", ".pkl"]);
+}
