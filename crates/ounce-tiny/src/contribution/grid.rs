@@ -27,9 +27,9 @@ impl Grid {
         let weights = |share: f64| {
             (convs - base..convs).rev().map(move |conv| Point::Weights(TrainedWeight { conv, share }))
         };
-        let by_block = [base, 0].into_iter().chain((1..base).rev().filter(|biases| biases % BLOCK == 0));
-        let one_by_one = (1..base).rev().filter(|biases| biases % BLOCK != 0);
-        let beyond = (base + 1..convs).filter(|biases| (biases - base) % BLOCK == 0);
+        let by_block = [base, 0].into_iter().chain((1..base).rev().filter(|biases| biases.is_multiple_of(BLOCK)));
+        let one_by_one = (1..base).rev().filter(|biases| !biases.is_multiple_of(BLOCK));
+        let beyond = (base + 1..convs).filter(|biases| (biases - base).is_multiple_of(BLOCK));
         let beyond = beyond.chain((base < convs).then_some(convs));
         let points = by_block.map(Point::Biases).chain(weights(1.0)).chain(weights(0.25));
         let rest = one_by_one.chain(beyond).map(Point::Biases);
