@@ -11,7 +11,7 @@ use ounce_data::Picture;
 use ounce_graph::ops::Rounding;
 use ounce_tiny::learn::{Checkpoint, Event, Examples, LearnError, LearnOptions, Learner, Prepared, learn};
 use ounce_tiny::scheme::Scheme;
-use ounce_tiny::step::{StepOptions, with_classes};
+use ounce_tiny::step::{StepOptions, with_classes, with_parameters};
 use support::Random;
 use support::learning::{scheme, small};
 
@@ -107,6 +107,23 @@ fn a_resumed_training_is_that_without_a_break() {
         assert_eq!(read, broken);
         let resumed = learn(&mut learner(), &train, None, &OPTIONS, read, &mut quiet).unwrap();
         assert_eq!((resumed.parameters, resumed.epochs), (whole.parameters, whole.epochs));
+    }
+}
+
+#[test]
+fn a_network_keeps_what_it_has_learned() {
+    for rounding in [Rounding::Stochastic { seed: 1 }, Rounding::ErrorFeedback] {
+        let checkpoint = trained(1, 1, rounding);
+        let network = with_classes(&small(&mut Random(7), 5), 3, 1);
+        let learned = with_parameters(&network, &checkpoint.parameters).unwrap();
+        // From the image on, with nothing of the training but the network.
+        let prepared = Prepared::new(&learned, None, 0, 1).unwrap();
+        let test = examples(&prepared, 500, 60, false, 1);
+        let fresh = Learner::new(&prepared.network, &five(), &StepOptions::rounded(rounding), 1);
+        assert_eq!(fresh.unwrap().evaluate(&test).unwrap(), checkpoint.epochs[11].test.unwrap());
+        let fewer = with_classes(&network, 2, 1);
+        let error = with_parameters(&fewer, &checkpoint.parameters).unwrap_err().to_string();
+        assert!(error.contains("conv7"), "{error}");
     }
 }
 

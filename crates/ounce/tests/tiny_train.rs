@@ -57,6 +57,24 @@ fn a_network_learns_and_goes_on_where_it_was_stopped() {
     assert_eq!(csv.lines().count(), 5, "{csv}");
     machine.run(&with(&["--epochs", "4", "-o", "whole"])).fails(1, &["holds a training already", "--resume"]);
 
+    // What was learned is compiled, for inference alone and to go on learning from; not with another network or other classes.
+    for more in [&[][..], &["--scheme", "bias:2"]] {
+        let output = format!("program{}", more.len());
+        let emit = ["tiny", "emit", "small.pkl", "--trained", "whole", "-o", &output];
+        machine.run(&[&emit[..], more].concat()).ok();
+        let weights = fs::read_to_string(machine.path(&format!("data/{output}/model_weights.c"))).unwrap();
+        let plain = ["tiny", "emit", "small.pkl", "--scheme", "bias:2", "--classes", "3", "-o", "plain"];
+        if !machine.path("data/plain").exists() {
+            machine.run(&plain).ok();
+        }
+        assert!(fs::read_to_string(machine.path("data/plain/model_weights.c")).unwrap() != weights);
+    }
+    fs::copy(machine.path("data/small.pkl"), machine.path("data/other.pkl")).unwrap();
+    let other = ["tiny", "emit", "other.pkl", "--trained", "whole", "-o", "none"];
+    machine.run(&other).fails(1, &["training of small, not of other"]);
+    let nothing = ["tiny", "emit", "small.pkl", "--trained", "plain", "-o", "none"];
+    machine.run(&nothing).fails(1, &["checkpoint.safetensors", "tiny train"]);
+
     // Stopped by Ctrl-C some time in the course of it, the same comes of it in the end.
     let mut child = machine.ounce(&with(&["--epochs", "4", "-o", "broken"]));
     let mut child =

@@ -123,6 +123,15 @@ impl Network {
         std::iter::once(&self.first_conv).chain(blocks).chain(&self.feature_mix).chain([&self.classifier])
     }
 
+    /// The same, to be changed.
+    pub fn convs_mut(&mut self) -> impl Iterator<Item = &mut Conv> {
+        let blocks = self.blocks.iter_mut().flat_map(|block| {
+            block.pointwise1.iter_mut().chain([&mut block.depthwise, &mut block.pointwise2])
+        });
+        let last = self.feature_mix.iter_mut().chain([&mut self.classifier]);
+        std::iter::once(&mut self.first_conv).chain(blocks).chain(last)
+    }
+
     fn check(&self) -> Result<(), NetworkError> {
         let (mut channels, mut size) = (self.first_conv.out_channels, self.first_conv.out_size);
         let mut follow = |place: &dyn Fn() -> String, conv: &Conv| {

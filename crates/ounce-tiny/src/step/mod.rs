@@ -6,6 +6,7 @@
 mod head;
 mod network;
 mod options;
+mod trained;
 mod update;
 
 use ounce_graph::{DType, Graph, GraphError, TensorType, ValueId, differentiate, passes};
@@ -14,6 +15,7 @@ use ounce_import::mcunet::ConvSite;
 pub use self::head::with_classes;
 pub use self::network::Network;
 pub use self::options::{Channels, Head, StepOptions};
+pub use self::trained::with_parameters;
 use crate::scheme::{Scheme, SchemeError};
 
 /// The input that holds the label of every image, i32.

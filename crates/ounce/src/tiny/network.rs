@@ -2,6 +2,7 @@
 
 use crate::failure::{Context as _, Failure, Result};
 use crate::tiny::pictures;
+use crate::tiny::training::Trained;
 use clap::Args;
 use ounce_formats::mcunet::{Network as Mcunet, Parameters, TrainingGraph, scales};
 use ounce_formats::pickle::Checkpoint;
@@ -25,6 +26,9 @@ pub(crate) struct Network {
     /// Height and width of images of a .pkl [default: what it was made for]
     #[arg(long, value_name = "N")]
     size: Option<usize>,
+    /// What `ounce tiny train` made of a .pkl: the folder that it wrote
+    #[arg(long, value_name = "DIR")]
+    trained: Option<PathBuf>,
     /// Pictures by which an .onnx in floats is quantized: a folder with a folder for each class, or one in a zip archive
     #[arg(long, value_name = "DIR")]
     calibration: Option<PathBuf>,
@@ -51,10 +55,20 @@ impl Network {
         self.size
     }
 
+    /// What training made of it, if that is asked for.
+    pub(crate) fn trained(&self) -> Result<Option<Trained>> {
+        self.trained.as_deref().map(|folder| Trained::open(&self.model, folder)).transpose()
+    }
+
     /// The network for inference.
     pub(crate) fn graph(&self) -> Result<Graph> {
         let path = &self.model;
         let cannot = || format!("cannot import {}", path.display());
+        if let Some(trained) = self.trained()? {
+            let mut graph = trained.graph(self.size)?;
+            graph.freeze_all();
+            return Ok(graph);
+        }
         let mut graph = match path.extension().and_then(|extension| extension.to_str()) {
             Some("pkl") => {
                 let checkpoint = Checkpoint::open(path).context(cannot)?;
@@ -119,7 +133,7 @@ impl Network {
             return Err(Failure::new(format!("{} takes more than one picture", self.model.display())));
         };
         let value = graph.value(*input);
-        let images = pictures::choose(folder, &value.ty, CALIBRATION_PICTURES, 0)?;
+        let images = pictures::choose(folder, None, &value.ty, CALIBRATION_PICTURES, 0)?;
         let samples: Vec<Vec<(&str, &Tensor)>> =
             images.iter().map(|(image, _)| vec![(value.name.as_str(), image)]).collect();
         let mut pool = ThreadPool::new(ounce_kernels::available_threads());

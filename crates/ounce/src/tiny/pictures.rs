@@ -23,15 +23,30 @@ pub(crate) fn open(path: &Path) -> Result<PictureSet> {
     }
 }
 
-/// Pictures drawn by a seed, as a network takes them, with the numbers of their classes.
-pub(crate) fn choose(path: &Path, ty: &TensorType, count: usize, seed: u64) -> Result<Vec<(Tensor, usize)>> {
+/// Pictures drawn by a seed, as a network takes them, with the numbers of their classes: of all that there are, or of those named, in that order.
+pub(crate) fn choose(
+    path: &Path,
+    classes: Option<&[String]>,
+    ty: &TensorType,
+    count: usize,
+    seed: u64,
+) -> Result<Vec<(Tensor, usize)>> {
     let set = open(path)?;
-    let mut order: Vec<usize> = (0..set.items().len()).collect();
+    let classes = classes.unwrap_or(set.classes());
+    let number: Vec<Option<usize>> =
+        set.classes().iter().map(|name| classes.iter().position(|known| known == name)).collect();
+    let mut order: Vec<(usize, usize)> = (set.items().iter().enumerate())
+        .filter_map(|(at, item)| Some((at, (*number.get(item.class)?)?)))
+        .collect();
+    if order.is_empty() {
+        let cause = format!("{} has no pictures of {}", path.display(), classes.join(", "));
+        return Err(Failure::new(cause).hint(format!("it has classes {}", set.classes().join(", "))));
+    }
     Pcg32::new(seed).shuffle(&mut order);
-    let load = |at: usize| {
+    let load = |(at, class): (usize, usize)| {
         let cannot = || format!("cannot use a picture of {}", path.display());
         let picture = set.load(at).context(cannot)?;
-        Ok((pictures::image(&picture, ty).context(cannot)?, set.items()[at].class))
+        Ok((pictures::image(&picture, ty).context(cannot)?, class))
     };
     order.into_iter().take(count).map(load).collect()
 }

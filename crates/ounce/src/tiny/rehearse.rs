@@ -2,6 +2,7 @@
 
 use crate::failure::{Context as _, Failure, Result};
 use crate::output;
+use crate::tiny::Network;
 use crate::tiny::training::{Rounding, trainable};
 use clap::Args;
 use ounce_graph::{DType, TensorType};
@@ -119,22 +120,34 @@ impl Learning {
     pub(crate) fn rehearse(
         &self,
         scheme: &str,
-        (model, size): (&Path, Option<usize>),
+        file: &Network,
         (data, images, seed): (&Path, usize, u64),
         device: &Device<'_>,
         json: bool,
     ) -> Result<()> {
-        let original = trainable::read(model)?;
-        let scheme = trainable::scheme(scheme, model, original.convs().count() - 1)?;
+        let trained = file.trained()?;
+        let classes = match (&trained, &self.classes[..]) {
+            (Some(trained), []) => trained.classes.clone(),
+            (Some(trained), named) if *named != trained.classes[..] => {
+                let known = trained.classes.join(",");
+                return Err(Failure::usage(format!("--trained has learned the classes {known}"))
+                    .hint("leave --classes out"));
+            }
+            (_, named) => named.to_vec(),
+        };
+        let original = trainable::read(file.path())?;
+        let scheme = trainable::scheme(scheme, file.path(), original.convs().count() - 1)?;
         let selection = Selection {
-            classes: self.classes.clone(),
+            classes,
             train: Some(self.steps),
             validation: 0,
             test: Some(images),
         };
         let set = Dataset::open(data, &selection).map_err(|error| Failure::from_error(&error))?;
-        let network = with_classes(&original, set.classes.len(), seed);
-        let side = size.or(network.first_conv.in_size);
+        let size = trained.as_ref().map(|trained| trained.size);
+        let network =
+            trained.map_or_else(|| with_classes(&original, set.classes.len(), seed), |trained| trained.network);
+        let side = file.size().or(size).or(network.first_conv.in_size);
         let side = side.ok_or_else(|| {
             Failure::usage("the network does not say for what images it was made").hint("give --size")
         })?;

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE|NAME")]
     scheme: Option<String>,
     /// How many classes a network that learns has, with a new classifier [default: what it has]
-    #[arg(long, value_name = "N", requires = "scheme", value_parser = crate::cli::at_least_one())]
+    #[arg(long, value_name = "N", requires = "scheme", conflicts_with = "trained", value_parser = crate::cli::at_least_one())]
     classes: Option<usize>,
     /// How updated weights become integers
     #[arg(long, value_enum, requires = "scheme", default_value_t = Rounding::Stochastic)]
@@ -111,13 +111,14 @@ fn program(arguments: &Arguments) -> Result<Emitted> {
         return emit(&entries, &options).map_err(|error| Failure::from_error(&error));
     };
     let model = arguments.network.path();
-    let mut network = trainable::read(model)?;
+    let (network, size) = match (arguments.network.trained()?, arguments.classes) {
+        (Some(trained), _) => (trained.network, Some(trained.size)),
+        (None, Some(classes)) => (with_classes(&trainable::read(model)?, classes, arguments.seed), None),
+        (None, None) => (trainable::read(model)?, None),
+    };
     let scheme = trainable::scheme(scheme, model, network.convs().count() - 1)?;
-    if let Some(classes) = arguments.classes {
-        network = with_classes(&network, classes, arguments.seed);
-    }
     let step = arguments.rounding.options(arguments.seed);
-    emit_training(&network, arguments.network.size(), &scheme, &step, &options)
+    emit_training(&network, arguments.network.size().or(size), &scheme, &step, &options)
         .map_err(|error| Failure::from_error(&error))
 }
 

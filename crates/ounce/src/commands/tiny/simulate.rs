@@ -54,10 +54,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".to_owned())?;
     let budget = arguments.limits.budget();
     if let (Some(scheme), Some(data)) = (&arguments.learning.scheme, &arguments.data) {
-        let network = (arguments.network.path(), arguments.network.size());
         let pictures = (data.as_path(), arguments.images, arguments.seed);
         let device = Device { target, budget, folder: folder.path() };
-        return arguments.learning.rehearse(scheme, network, pictures, &device, arguments.json);
+        return arguments.learning.rehearse(scheme, &arguments.network, pictures, &device, arguments.json);
     }
     let graph = arguments.network.graph()?;
     let samples = samples(arguments, &graph)?;
@@ -96,6 +95,8 @@ fn samples(arguments: &Arguments, graph: &Graph) -> Result<Vec<Sample>> {
     let [input] = graph.inputs() else {
         return Err(Failure::new("the network takes more than one picture").hint("leave --data out"));
     };
-    let chosen = pictures::choose(data, graph.ty(*input), arguments.images, arguments.seed)?;
+    let classes = arguments.network.trained()?.map(|trained| trained.classes);
+    let chosen =
+        pictures::choose(data, classes.as_deref(), graph.ty(*input), arguments.images, arguments.seed)?;
     Ok(chosen.into_iter().map(|(image, class)| Sample { values: vec![image], class: Some(class) }).collect())
 }

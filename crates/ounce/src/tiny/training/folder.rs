@@ -65,7 +65,8 @@ impl Folder {
     }
 }
 
-const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The file of the checkpoint.
+pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 
 type Curve = dyn Fn(&Epoch) -> Option<f64>;
 
