@@ -43,8 +43,7 @@ impl Planner {
         let options_of = |save_masks| Options { size, save_masks, ..Options::default() };
         let imported = import(network, &options_of(true))?;
         let layers = layers(&imported.graph, &imported.convs);
-        let mut inference = inference(&import(network, &options_of(false))?.into(), options.head)?;
-        inference.freeze_all();
+        let inference = inference(&import(network, &options_of(false))?.into(), options.head)?;
         let entries = [Entry { name: "invoke", graph: &inference }];
         let floor = measure(&entries, &quick())?.memory.lower_bound;
         Ok(Self { inference, network: imported.into(), layers, options, floor })

@@ -7,14 +7,15 @@ mod support;
 use ounce_formats::mcunet::Network;
 use ounce_formats::pickle::Checkpoint;
 use ounce_tiny::contribution::{Analysis, Contributions, Grid, Point, Prediction, Setting};
-use ounce_tiny::emit::{Budget, EmitOptions, Entry, emit};
+use ounce_tiny::emit::{Budget, EmitOptions};
 use ounce_tiny::learn::{Dataset, LearnError, Selection};
 use ounce_tiny::plan::Planner;
+use ounce_tiny::rehearsal::emit_training;
 use ounce_tiny::scheme::{Scheme, TrainedWeight, published};
 use ounce_tiny::search::{SearchOptions, evolve};
-use ounce_tiny::step::{Channels, StepOptions, inference, training_step, with_classes};
+use ounce_tiny::step::{Channels, StepOptions, with_classes};
 use support::Random;
-use support::learning::{import, scheme, small};
+use support::learning::{scheme, small};
 
 const OPTIONS: StepOptions =
     StepOptions { channels: Channels::First, ..StepOptions::rounded(ounce_graph::ops::Rounding::Nearest) };
@@ -35,11 +36,8 @@ fn plans_are_those_of_the_emitted_program() {
     assert_eq!(planner.layers().len(), 7);
     for scheme in schemes() {
         let planned = planner.training(&scheme).unwrap();
-        let mut invoke = inference(&import(&network, false).into(), OPTIONS.head).unwrap();
-        invoke.freeze_all();
-        let step = training_step(&import(&network, true).into(), &scheme, &OPTIONS).unwrap();
-        let entries = [Entry { name: "invoke", graph: &invoke }, Entry { name: "train_step", graph: &step }];
-        assert_eq!(planned.memory, emit(&entries, &EmitOptions::default()).unwrap().memory, "{scheme:?}");
+        let emitted = emit_training(&network, None, &scheme, &OPTIONS, &EmitOptions::default()).unwrap();
+        assert_eq!(planned.memory, emitted.memory, "{scheme:?}");
         for arena in &planned.arenas {
             let picture = &arena.picture;
             assert!(picture.lower_bound <= picture.arena_bytes && picture.arena_bytes <= arena.first_fit);

@@ -143,7 +143,7 @@ fn large_networks_are_solved_too_and_better_than_by_chance() {
             let best = problem.exact(budget).unwrap();
             let [evolved, drawn] = problem.search(budget, seed, 10_000).map(Option::unwrap);
             println!(
-                "{budget}: exact {best:.4}, evolved {:.4}, drawn {:.4}",
+                "{budget}: exact {best:.6}, evolved {:.6}, drawn {:.6}",
                 evolved.accuracy, drawn.accuracy
             );
             assert!(

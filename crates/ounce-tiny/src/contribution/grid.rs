@@ -27,7 +27,8 @@ impl Grid {
         let weights = |share: f64| {
             (convs - base..convs).rev().map(move |conv| Point::Weights(TrainedWeight { conv, share }))
         };
-        let by_block = [base, 0].into_iter().chain((1..base).rev().filter(|biases| biases.is_multiple_of(BLOCK)));
+        let by_block =
+            [base, 0].into_iter().chain((1..base).rev().filter(|biases| biases.is_multiple_of(BLOCK)));
         let one_by_one = (1..base).rev().filter(|biases| !biases.is_multiple_of(BLOCK));
         let beyond = (base + 1..convs).filter(|biases| (biases - base).is_multiple_of(BLOCK));
         let beyond = beyond.chain((base < convs).then_some(convs));

@@ -208,7 +208,8 @@ mod tests {
         assert_eq!(standard[..3], [24, 0, 21].map(Point::Biases));
         let twice = standard.iter().enumerate().any(|(at, point)| standard[..at].contains(point));
         assert!(!twice);
-        for (convs, base, count) in [(2, 2, 3 + 8), (4, 0, 2), (1, 1, 2 + 4)] {
+        // Without a base: no biases, those of a block, all.
+        for (convs, base, count) in [(2, 2, 3 + 8), (4, 0, 3), (1, 1, 2 + 4)] {
             assert_eq!(Grid::standard(convs, base).0.len(), count);
         }
     }

@@ -32,7 +32,7 @@ impl Memory {
 
     /// RAM with a stack of the given size, in bytes.
     pub fn sram(&self, stack: u64) -> u64 {
-        self.arena + self.state + stack
+        self.arena.saturating_add(self.state).saturating_add(stack)
     }
 
     /// Flash, the code estimated, in bytes.

@@ -159,7 +159,8 @@ struct Compiled {
 
 fn compile(entries: &[Entry<'_>], options: &EmitOptions, tables: Tables) -> Result<Compiled, EmitError> {
     let prefix = &options.name;
-    if identifier(prefix) != *prefix {
+    // The run-time has names that begin so, files among them.
+    if identifier(prefix) != *prefix || prefix.starts_with("ounce_") {
         return Err(EmitError::Name(prefix.clone()));
     }
     let graphs = entries.iter().map(|entry| passes::optimize(entry.graph)).collect::<Result<Vec<_>, _>>()?;

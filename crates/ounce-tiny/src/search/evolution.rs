@@ -63,7 +63,7 @@ pub fn evolve<E>(
 }
 
 /// Generations without a member that stays, after which another population is begun.
-const BARREN: usize = 3;
+const BARREN: usize = 12;
 
 /// Generations without a scheme that is new after which a search ends.
 const IDLE: usize = 20;

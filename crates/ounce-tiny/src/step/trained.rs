@@ -12,10 +12,7 @@ use super::StepError;
 ///
 /// # Errors
 /// [`StepError::Network`] if a parameter is not one of the network's, or of another size.
-pub fn with_parameters(
-    network: &Mcunet,
-    parameters: &BTreeMap<String, Tensor>,
-) -> Result<Mcunet, StepError> {
+pub fn with_parameters(network: &Mcunet, parameters: &BTreeMap<String, Tensor>) -> Result<Mcunet, StepError> {
     let mut network = network.clone();
     let mut convs: Vec<_> = network.convs_mut().collect();
     for (name, value) in parameters {

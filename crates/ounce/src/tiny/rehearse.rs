@@ -137,16 +137,11 @@ impl Learning {
         };
         let original = trainable::read(file.path())?;
         let scheme = trainable::scheme(scheme, file.path(), original.convs().count() - 1)?;
-        let selection = Selection {
-            classes,
-            train: Some(self.steps),
-            validation: 0,
-            test: Some(images),
-        };
+        let selection = Selection { classes, train: Some(self.steps), validation: 0, test: Some(images) };
         let set = Dataset::open(data, &selection).map_err(|error| Failure::from_error(&error))?;
         let size = trained.as_ref().map(|trained| trained.size);
-        let network =
-            trained.map_or_else(|| with_classes(&original, set.classes.len(), seed), |trained| trained.network);
+        let network = trained
+            .map_or_else(|| with_classes(&original, set.classes.len(), seed), |trained| trained.network);
         let side = file.size().or(size).or(network.first_conv.in_size);
         let side = side.ok_or_else(|| {
             Failure::usage("the network does not say for what images it was made").hint("give --size")

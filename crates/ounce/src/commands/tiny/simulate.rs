@@ -98,5 +98,10 @@ fn samples(arguments: &Arguments, graph: &Graph) -> Result<Vec<Sample>> {
     let classes = arguments.network.trained()?.map(|trained| trained.classes);
     let chosen =
         pictures::choose(data, classes.as_deref(), graph.ty(*input), arguments.images, arguments.seed)?;
+    let outputs = graph.outputs().first().map_or(0, |(_, id)| graph.ty(*id).elements());
+    if let Some((_, class)) = chosen.iter().find(|(_, class)| *class >= outputs) {
+        let cause = format!("a picture is of class {class}, counted from 0, but the network tells {outputs}");
+        return Err(Failure::new(cause).hint("give pictures of the classes that it was trained for"));
+    }
     Ok(chosen.into_iter().map(|(image, class)| Sample { values: vec![image], class: Some(class) }).collect())
 }

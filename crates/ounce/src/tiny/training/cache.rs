@@ -21,8 +21,9 @@ impl Cache {
         for (_, name, value) in prepared.frozen.parameters() {
             (name, value.as_bytes()).hash(&mut hasher);
         }
+        files(&data, &mut hasher).context(cannot)?;
         let of = format!(
-            "{} before convolution {}, weights {:016x}, {}, {}",
+            "{} before convolution {}, weights and files {:016x}, {}, {}",
             prepared.image,
             prepared.network.first,
             hasher.finish(),
@@ -54,4 +55,17 @@ impl Cache {
         let (path, of) = self.place(key);
         examples.write(&path, &of).context(|| format!("cannot write {}", path.display()))
     }
+}
+
+/// What tells a data set from one that has changed: names, sizes and times of its files.
+fn files(path: &Path, hasher: &mut DefaultHasher) -> std::io::Result<()> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_dir() {
+        (path, metadata.len(), metadata.modified().ok()).hash(hasher);
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut entries = entries.collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort();
+    entries.iter().try_for_each(|entry| files(entry, hasher))
 }

@@ -43,7 +43,8 @@ impl Trained {
         let training: Training = serde_json::from_str(&checkpoint.training).context(cannot)?;
         let name = trainable::name(model);
         if training.network != name {
-            let cause = format!("{} holds a training of {}, not of {name}", folder.display(), training.network);
+            let cause =
+                format!("{} holds a training of {}, not of {name}", folder.display(), training.network);
             return Err(Failure::new(cause));
         }
         let head = if training.head == format!("{:?}", Head::Int8) { Head::Int8 } else { Head::Float };
