@@ -79,6 +79,10 @@ impl Task {
                     return Err(BuildError::Mismatch(format!("device.backend = \"files\" {reason}")));
                 }
             }
+            if device.path.is_some() && device.backend != Runner::Files {
+                let reason = "device.path is where circuits and counts are exchanged: it needs backend = \"files\"";
+                return Err(BuildError::Mismatch(reason.to_owned()));
+            }
             ranges.push(("device.shots", device.shots.unwrap_or(1) as f64, 1.0, MAX_SHOTS as f64));
             if let Some(injection) = device.injection {
                 ranges.push(("device.injection.factor", injection.factor, 0.0, 1e6));

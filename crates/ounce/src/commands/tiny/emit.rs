@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE|NAME")]
     scheme: Option<String>,
     /// How many classes a network that learns has, with a new classifier [default: what it has]
-    #[arg(long, value_name = "N", requires = "scheme", conflicts_with = "trained", value_parser = crate::cli::at_least_one())]
+    #[arg(long, value_name = "N", requires = "scheme", conflicts_with = "trained", value_parser = crate::cli::up_to_a_million())]
     classes: Option<usize>,
     /// How updated weights become integers
     #[arg(long, value_enum, requires = "scheme", default_value_t = Rounding::Stochastic)]

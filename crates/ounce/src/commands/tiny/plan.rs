@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     size: Option<usize>,
     /// Classes of a new classifier [default: those of the --contributions, or else of the network]
-    #[arg(long, value_name = "N", value_parser = crate::cli::at_least_one())]
+    #[arg(long, value_name = "N", value_parser = crate::cli::up_to_a_million())]
     classes: Option<usize>,
     #[command(flatten)]
     limits: Limits,

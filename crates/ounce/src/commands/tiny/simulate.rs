@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// How many images it is given
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = crate::cli::at_least_one())]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = crate::cli::up_to_a_million())]
     images: usize,
     #[command(flatten)]
     learning: Learning,
