@@ -75,7 +75,10 @@ def torch() -> tuple[float, np.ndarray]:
     batch, size, classes = 32, 128, 10
 
     def numbers(shape: tuple[int, ...], scale: float) -> torch.Tensor:
-        found = np.modf(np.arange(1, int(np.prod(shape)) + 1) * 0.6180339887498949)[0]
+        z = np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        found = ((z ^ (z >> np.uint64(31))) >> np.uint64(11)) / 2.0**53
         return torch.from_numpy(((2 * found - 1) * scale).astype(np.float32)).reshape(shape)
 
     def conv(channels: int, outputs: int, kernel: int, stride: int, groups: int, act: bool) -> list[nn.Module]:
@@ -103,7 +106,7 @@ def torch() -> tuple[float, np.ndarray]:
     head = nn.Linear(1280, classes)
     head.weight.data, head.bias.data = numbers((classes, 1280), 0.05), torch.zeros(classes)
     net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.002)
     x, labels = numbers((batch, 3, size, size), 1.0), torch.arange(batch) * 7 % classes
     losses = []
 
