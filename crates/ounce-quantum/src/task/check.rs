@@ -80,7 +80,8 @@ impl Task {
                 }
             }
             if device.path.is_some() && device.backend != Runner::Files {
-                let reason = "device.path is where circuits and counts are exchanged: it needs backend = \"files\"";
+                let reason =
+                    "device.path is where circuits and counts are exchanged: it needs backend = \"files\"";
                 return Err(BuildError::Mismatch(reason.to_owned()));
             }
             ranges.push(("device.shots", device.shots.unwrap_or(1) as f64, 1.0, MAX_SHOTS as f64));
