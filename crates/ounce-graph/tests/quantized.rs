@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ounce_graph::ops::*;
 use ounce_graph::plan::plan;
@@ -35,6 +35,25 @@ fn conv(
         save_mask: true,
     };
     g.apply(op, &inputs).unwrap()
+}
+
+/// Runs a graph of constants and parameters by the book and by the executor: results are the golden ones, and the executor's are those by the book, as near as said.
+fn compare(
+    graph: &Graph,
+    golden: impl Fn(&str) -> Tensor,
+    threads: usize,
+    [by_the_book, fast]: [f32; 2],
+) -> (HashMap<String, Tensor>, Executor) {
+    let by_reference = evaluate(graph, &[]).unwrap().outputs;
+    let optimized = passes::optimize(graph).unwrap();
+    let mut executor =
+        Executor::new(&optimized, &plan(&optimized, &PlanOptions::default()).unwrap()).unwrap();
+    executor.run(&mut ThreadPool::new(threads));
+    for (name, found) in &by_reference {
+        assert_close(name, found, &golden(name), by_the_book);
+        assert_close(name, &executor.output(name).unwrap(), found, fast);
+    }
+    (by_reference, executor)
 }
 
 #[test]
@@ -68,15 +87,7 @@ fn forward_and_gradients_are_those_of_the_simulation() {
     for (name, gradient) in names.iter().zip(&result.gradients) {
         result.graph.output(&format!("grad.{name}"), *gradient).unwrap();
     }
-    let by_reference = evaluate(&result.graph, &[]).unwrap().outputs;
-    let optimized = passes::optimize(&result.graph).unwrap();
-    let mut executor =
-        Executor::new(&optimized, &plan(&optimized, &PlanOptions::default()).unwrap()).unwrap();
-    executor.run(&mut ThreadPool::new(2));
-    for (name, found) in &by_reference {
-        assert_close(name, found, &data(name), 1e-6);
-        assert_close(name, &executor.output(name).unwrap(), found, 1e-5);
-    }
+    let (by_reference, executor) = compare(&result.graph, data, 2, [1e-6, 1e-5]);
     let logits = executor.output("logits").unwrap();
     assert_eq!(logits, by_reference["logits"]);
 }
@@ -99,15 +110,7 @@ fn a_dense_layer_to_floats_is_that_of_pytorch() {
     for (name, gradient) in names.iter().zip(&result.gradients) {
         result.graph.output(&format!("grad.{name}"), *gradient).unwrap();
     }
-    let by_reference = evaluate(&result.graph, &[]).unwrap().outputs;
-    let optimized = passes::optimize(&result.graph).unwrap();
-    let mut executor =
-        Executor::new(&optimized, &plan(&optimized, &PlanOptions::default()).unwrap()).unwrap();
-    executor.run(&mut ThreadPool::new(1));
-    for (name, found) in &by_reference {
-        assert_close(name, found, &data(name), 2e-6);
-        assert_close(name, &executor.output(name).unwrap(), found, 1e-6);
-    }
+    compare(&result.graph, data, 1, [2e-6, 1e-6]);
 }
 
 #[test]

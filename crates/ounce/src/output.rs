@@ -27,6 +27,17 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
     check().context(|| format!("cannot write {}", path.display()))
 }
 
+/// Makes the folder of a training, or takes that of one that is resumed, which `checkpoint` tells.
+pub(crate) fn training_folder(path: &Path, checkpoint: &str, resume: bool) -> Result<()> {
+    match (resume, path.join(checkpoint).exists()) {
+        (true, false) => Err(Failure::new(format!("{} has no checkpoint", path.display()))
+            .hint("leave --resume out to begin a training")),
+        (false, true) => Err(Failure::new(format!("{} holds a training already", path.display()))
+            .hint("give --resume to go on with it, or another folder")),
+        _ => std::fs::create_dir_all(path).context(|| format!("cannot create {}", path.display())),
+    }
+}
+
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }

@@ -228,6 +228,8 @@ fn a_machine_gets_circuits_and_gives_counts_through_files() {
         common::Ran::from(command.output().unwrap()).fails(1, words);
     };
     refused(train(&format!("{h2}{device}"), &[]), &["task.toml", "shots"]);
+    let simulated = device.replace("backend = \"files\"\n", "");
+    refused(train(&format!("{h2}{simulated}shots = 300\n"), &[]), &["device.path", "files"]);
     let task = format!("{h2}{device}shots = 300\n");
     // Without counts the training ends and says what is to be done.
     refused(train(&task, &[]), &["circuits wait", "manifest.json"]);

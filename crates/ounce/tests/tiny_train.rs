@@ -96,6 +96,37 @@ fn a_network_learns_and_goes_on_where_it_was_stopped() {
 }
 
 #[test]
+fn a_cache_is_of_the_pictures_that_were_there() {
+    let machine = machine();
+    machine.data("scheme.toml", "biases = 1\n");
+    let loss = |more: &[&str]| {
+        let report = machine.run(&with(&[&["--epochs", "1", "--json"], more].concat())).ok().json();
+        report["history"][0]["loss"].as_f64().unwrap()
+    };
+    let cached = ["--cache", "cache"];
+    let before = loss(&cached);
+    assert_eq!(loss(&cached), before);
+    // Other pictures in the same places, in files of the same sizes.
+    let path = machine.path("data/digits/train-images-idx3-ubyte");
+    let mut pictures = fs::read(&path).unwrap();
+    pictures[16..].reverse();
+    fs::write(&path, pictures).unwrap();
+    let after = loss(&cached);
+    assert!(after != before && after == loss(&[]), "{before} {after}");
+}
+
+#[test]
+fn absurd_limits_and_names_are_refused() {
+    let machine = machine();
+    let emit = ["tiny", "emit", "small.pkl", "-o", "none", "--check"];
+    machine.run(&[&emit[..], &["--stack", "18446744073709551615"]].concat()).fails(1, &["SRAM"]);
+    machine.run(&[&emit[..], &["--name", "ounce_tiny"]].concat()).fails(1, &["ounce_tiny"]);
+    let classes = ["--scheme", "bias:2", "--classes", "99999999999"];
+    machine.run(&[&emit[..], &classes].concat()).fails(2, &["--classes", "1000000"]);
+    assert!(!machine.path("data/none").exists());
+}
+
+#[test]
 fn all_roundings_run_and_say_what_they_did() {
     let machine = machine();
     for rounding in ["original", "nearest", "error-feedback"] {

@@ -2,19 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
-use ounce_formats::gguf::Gguf;
 use ounce_kernels::ThreadPool;
 use ounce_llm::constrain::{ConstraintFactory, Grammar};
-use ounce_llm::sampling::{Past, Pcg32, Sampler, SamplerOptions};
+use ounce_llm::sampling::{Past, Sampler, SamplerOptions};
 use ounce_llm::template::{Message, RenderOptions};
-use ounce_llm::tokenizer::{Special, Tokenizer};
+use ounce_llm::tokenizer::Special;
 use ounce_llm::tools::{ParsedOutput, Tool, ToolChoice, ToolGrammar, ToolPrompt, encode_forced};
 use ounce_llm::{Model, Session, SessionOptions};
 use serde_json::{Value as Json, json};
-
-use crate::random_text;
 
 fn models() -> Vec<PathBuf> {
     let Some(folder) = std::env::var_os("OUNCE_TEST_MODELS") else {
@@ -108,57 +104,4 @@ fn answer(
     output.retain(|&id| !tokenizer.is_end_of_generation(id));
     let mut stream = tokenizer.stream(false).continuing();
     output.iter().map(|&id| stream.push(id)).collect::<String>() + &stream.finish()
-}
-
-/// Times of masks, for `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn mask_times() {
-    for path in models() {
-        let tokenizer = Tokenizer::from_gguf(Gguf::open(&path).unwrap().metadata()).unwrap();
-        let start = Instant::now();
-        let factory = ConstraintFactory::new(&tokenizer).unwrap();
-        println!("{}: {} tokens, factory in {:?}", path.display(), tokenizer.vocab_size(), start.elapsed());
-        let tool = |choice| Grammar::Tools(ToolGrammar::new(&tools(), &choice, true).unwrap().unwrap());
-        for (name, grammar) in [
-            ("JSON object", Grammar::JsonObject),
-            ("JSON schema", Grammar::json_schema(schema())),
-            ("regex", Grammar::Regex("[A-Z][a-z]{2,20}( [A-Z][a-z]{2,20}){0,5}".to_owned())),
-            ("tool required", tool(ToolChoice::Required)),
-            ("tool auto", tool(ToolChoice::Auto)),
-        ] {
-            let start = Instant::now();
-            let fresh = factory.compile(&grammar).unwrap();
-            let compile = start.elapsed();
-            let mut random = Pcg32::new(5);
-            let _ = random_text(fresh.clone(), &tokenizer, &mut random, 10);
-            let mut times = Vec::new();
-            for _ in 0..10 {
-                let mut constraint = fresh.clone();
-                let mut logits = vec![0.0_f32; tokenizer.vocab_size()];
-                for _ in 0..60 {
-                    if constraint.is_complete() {
-                        break;
-                    }
-                    logits.fill(0.0);
-                    let start = Instant::now();
-                    constraint.mask(&mut logits).unwrap();
-                    times.push(start.elapsed());
-                    let next: Vec<u32> =
-                        (0..).zip(&logits).filter(|(_, l)| **l == 0.0).map(|(id, _)| id).collect();
-                    constraint.accept(next[(random.next_f64() * next.len() as f64) as usize]).unwrap();
-                }
-            }
-            times.sort();
-            let at = |share: f64| times[(share * (times.len() - 1) as f64) as usize];
-            println!(
-                "  {name}: compiled in {compile:?}; mask median {:?}, p90 {:?}, p99 {:?}, max {:?} of {}",
-                at(0.5),
-                at(0.9),
-                at(0.99),
-                at(1.0),
-                times.len()
-            );
-        }
-    }
 }

@@ -14,17 +14,8 @@ pub(crate) struct Folder(PathBuf);
 impl Folder {
     /// Makes the folder, or takes the one of a training that is resumed.
     pub(crate) fn open(path: &Path, resume: bool) -> Result<Self> {
-        let folder = Self(path.to_owned());
-        match (resume, folder.path(CHECKPOINT).exists()) {
-            (true, false) => Err(Failure::new(format!("{} has no checkpoint", path.display()))
-                .hint("leave --resume out to begin a training")),
-            (false, true) => Err(Failure::new(format!("{} holds a training already", path.display()))
-                .hint("give --resume to go on with it, or another folder")),
-            _ => {
-                std::fs::create_dir_all(path).context(|| format!("cannot create {}", path.display()))?;
-                Ok(folder)
-            }
-        }
+        output::training_folder(path, CHECKPOINT, resume)?;
+        Ok(Self(path.to_owned()))
     }
 
     fn path(&self, name: &str) -> PathBuf {
