@@ -2,6 +2,7 @@
 
 usage: tiny_peers.py onnxruntime MODEL.onnx THREADS REPEATS
        tiny_peers.py tflite MODEL.tflite THREADS REPEATS
+       tiny_peers.py reference MODEL.tflite THREADS REPEATS
        tiny_peers.py torch train THREADS REPEATS
 """
 
@@ -48,9 +49,23 @@ def onnxruntime() -> tuple[float, np.ndarray]:
 
 def tflite() -> tuple[float, np.ndarray]:
     """Logits by TensorFlow Lite with XNNPACK, in bytes."""
+    from ai_edge_litert.interpreter import OpResolverType
+
+    return logits_of(OpResolverType.AUTO)
+
+
+def reference() -> tuple[float, np.ndarray]:
+    """Logits by TensorFlow Lite's reference kernels, which say what its operators compute, in bytes."""
+    from ai_edge_litert.interpreter import OpResolverType
+
+    return logits_of(OpResolverType.BUILTIN_REF)
+
+
+def logits_of(kernels) -> tuple[float, np.ndarray]:
+    """Logits by TensorFlow Lite with the given kernels."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(WHAT, num_threads=THREADS)
+    interpreter = Interpreter(WHAT, num_threads=THREADS, experimental_op_resolver_type=kernels)
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     _, height, width, channels = source["shape"]
@@ -122,5 +137,5 @@ def torch() -> tuple[float, np.ndarray]:
 
 
 if __name__ == "__main__":
-    seconds, value = {"onnxruntime": onnxruntime, "tflite": tflite, "torch": torch}[PEER]()
+    seconds, value = {"onnxruntime": onnxruntime, "tflite": tflite, "reference": reference, "torch": torch}[PEER]()
     print(json.dumps({"seconds": seconds, "value": value.astype(float).ravel().tolist()}))
