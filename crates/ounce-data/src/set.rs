@@ -1,5 +1,6 @@
 //! Sets of pictures with a class each.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::archive::{Archive, Entry};
@@ -77,27 +78,45 @@ impl PictureSet {
     /// # Errors
     /// [`DataError`], which names the file.
     pub fn load(&self, index: usize) -> Result<Picture, DataError> {
-        let Some(item) = self.items.get(index) else {
-            return Err(Fault::Index { index, count: self.items.len() }.at(&self.path));
-        };
-        let class = self.classes.get(item.class).map_or("", String::as_str);
+        let bytes = self.bytes(index)?;
+        Picture::decode(&bytes).map_err(|source| {
+            let (class, name) = self.place(index).unwrap_or_default();
+            match &self.source {
+                Source::Folder => {
+                    Fault::Picture { entry: None, source }.at(&self.path.join(class).join(name))
+                }
+                Source::Archive(..) => {
+                    Fault::Picture { entry: Some(format!("{class}/{name}")), source }.at(&self.path)
+                }
+            }
+        })
+    }
+
+    /// Reads the file of the picture of this number.
+    ///
+    /// # Errors
+    /// [`DataError`], which names the file.
+    pub fn bytes(&self, index: usize) -> Result<Cow<'_, [u8]>, DataError> {
+        let missing = || Fault::Index { index, count: self.items.len() }.at(&self.path);
+        let (class, name) = self.place(index).ok_or_else(missing)?;
         match &self.source {
             Source::Folder => {
-                let path = self.path.join(class).join(&item.name);
-                let bytes = std::fs::read(&path).map_err(|error| Fault::Io(error).at(&path))?;
-                Picture::decode(&bytes).map_err(|source| Fault::Picture { entry: None, source }.at(&path))
+                let path = self.path.join(class).join(name);
+                let read = std::fs::read(&path).map_err(|error| Fault::Io(error).at(&path));
+                read.map(Cow::Owned)
             }
             Source::Archive(archive, entries) => {
-                let name = || format!("{class}/{}", item.name);
-                let read = || {
-                    let entry = entries.get(index).ok_or(Fault::Index { index, count: entries.len() })?;
-                    let bytes = archive.read(entry).map_err(|what| Fault::Entry { entry: name(), what })?;
-                    let decoded = Picture::decode(&bytes);
-                    decoded.map_err(|source| Fault::Picture { entry: Some(name()), source })
-                };
-                read().map_err(|fault: Fault| fault.at(&self.path))
+                let entry = entries.get(index).ok_or_else(missing)?;
+                let fault = |what| Fault::Entry { entry: format!("{class}/{name}"), what };
+                archive.read(entry).map_err(|what| fault(what).at(&self.path))
             }
         }
+    }
+
+    /// Class and name of a picture.
+    fn place(&self, index: usize) -> Option<(&str, &str)> {
+        let item = self.items.get(index)?;
+        Some((self.classes.get(item.class).map_or("", String::as_str), &item.name))
     }
 }
 

@@ -4,6 +4,7 @@
 //! * [`emit`] compiles graphs, for inference and for training, to C99.
 //! * [`plan`] is what a network that learns on a device takes of the memory.
 //! * [`learn`] trains on this machine as a device does, on [`pictures`].
+//! * [`origin`] tells by checksums from which network and pictures a result came.
 //! * [`runtime`] holds the C99 kernels that compiled networks call: int8 inference and training with batch 1. Its header states the
 //!   numeric contract of every function.
 //! * [`numerics`] is what a host needs to give the same bits as these kernels.
@@ -19,6 +20,7 @@ pub mod contribution;
 pub mod emit;
 pub mod learn;
 pub mod numerics;
+pub mod origin;
 pub mod pictures;
 pub mod plan;
 pub mod rehearsal;

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::tiny::{digits, network};
+use common::tiny::{digits, network, other_digits, other_network};
 use common::{Machine, need};
 use std::fs;
 
@@ -97,6 +97,36 @@ fn a_scheme_is_measured_and_searched_for() {
         let text = fs::read_to_string(machine.path("data").join(name)).unwrap();
         assert!(text.starts_with("# Searched for net:"), "{text}");
     }
+}
+
+#[test]
+fn contributions_are_of_one_network_and_of_the_same_pictures() {
+    let machine = Machine::new();
+    machine.data("net.pkl", network());
+    digits(&machine, "train", 60);
+    digits(&machine, "t10k", 6);
+    let read = ["tiny", "plan", "net.pkl", "--contributions", "gains.json", "--search", "--sram", "20K"];
+    let small = ["--train", "6", "--validation", "6", "--epochs", "1", "--base", "1"];
+    let measure = [&read[..], &["--data", "digits"], &small].concat();
+    machine.run(&measure).ok();
+    let measured = fs::read_to_string(machine.path("data/gains.json")).unwrap();
+    other_digits(&machine, "train");
+    machine.run(&measure).fails(1, &["gains.json", "other pictures", "--data"]);
+    machine.run(&read).ok();
+    other_digits(&machine, "train");
+    // Pictures that were not looked at do not matter.
+    other_digits(&machine, "t10k");
+    machine.run(&measure).ok();
+    machine.data("net.pkl", other_network());
+    for arguments in [&read[..], &measure] {
+        machine.run(arguments).fails(1, &["gains.json", "another network"]);
+    }
+    // Those that do not say from what they were measured can be read, but not gone on with.
+    let origin = measured.lines().nth(1).unwrap();
+    assert!(origin.starts_with("\"origin\""), "{measured}");
+    machine.data("gains.json", measured.replace(&format!("{origin}\n"), ""));
+    machine.run(&read).ok();
+    machine.run(&measure).fails(1, &["gains.json", "does not say"]);
 }
 
 #[test]

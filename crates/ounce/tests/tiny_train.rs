@@ -8,7 +8,8 @@
 mod common;
 
 use common::Machine;
-use common::tiny::{digits, network};
+use common::tiny::{digits, network, other_digits, other_network};
+use ounce_tiny::learn::Checkpoint;
 use std::fs;
 use std::io::Read as _;
 
@@ -96,6 +97,33 @@ fn a_network_learns_and_goes_on_where_it_was_stopped() {
 }
 
 #[test]
+fn a_training_goes_on_with_its_own_pictures_and_network() {
+    let machine = machine();
+    machine.data("scheme.toml", "biases = 2\n");
+    let resume = with(&["--epochs", "1", "-o", "out", "--resume"]);
+    machine.run(&with(&["--epochs", "1", "-o", "out"])).ok();
+    machine.run(&resume).ok();
+    for part in ["train", "t10k"] {
+        other_digits(&machine, part);
+        machine.run(&resume).fails(1, &["out/checkpoint", "other pictures", "hint"]);
+        other_digits(&machine, part);
+    }
+    machine.data("small.pkl", other_network());
+    machine.run(&resume).fails(1, &["out/checkpoint", "another network"]);
+    let emit = ["tiny", "emit", "small.pkl", "--trained", "out", "-o", "program"];
+    machine.run(&emit).fails(1, &["out/checkpoint", "another network"]);
+    machine.data("small.pkl", network());
+    machine.run(&resume).ok();
+
+    // One that does not say from what it came can be used, but not gone on with.
+    let path = machine.path("data/out/checkpoint.safetensors");
+    let checkpoint = Checkpoint { origin: None, ..Checkpoint::read(&path).unwrap() };
+    checkpoint.write(&path).unwrap();
+    machine.run(&resume).fails(1, &["out/checkpoint", "does not say", "begin again"]);
+    machine.run(&emit).ok();
+}
+
+#[test]
 fn a_cache_is_of_the_pictures_that_were_there() {
     let machine = machine();
     machine.data("scheme.toml", "biases = 1\n");
@@ -107,10 +135,7 @@ fn a_cache_is_of_the_pictures_that_were_there() {
     let before = loss(&cached);
     assert_eq!(loss(&cached), before);
     // Other pictures in the same places, in files of the same sizes.
-    let path = machine.path("data/digits/train-images-idx3-ubyte");
-    let mut pictures = fs::read(&path).unwrap();
-    pictures[16..].reverse();
-    fs::write(&path, pictures).unwrap();
+    other_digits(&machine, "train");
     let after = loss(&cached);
     assert!(after != before && after == loss(&[]), "{before} {after}");
 }

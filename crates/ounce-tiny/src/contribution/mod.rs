@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::grid::{Grid, Point};
 pub use self::measure::Analysis;
 pub use self::prediction::{Choice, Prediction};
+use crate::origin::{Origin, OriginError};
 use crate::scheme::{Scheme, TrainedWeight};
 
 /// How contributions were measured. Measurements of different settings are not comparable.
@@ -71,6 +72,9 @@ pub struct OfWeights {
 pub struct Contributions {
     /// How.
     pub setting: Setting,
+    /// Of which network and pictures; `None` in files that do not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Convolutions of the network, without its classifier.
     pub convs: usize,
     /// Biases that are trained along with weights.
@@ -106,6 +110,9 @@ pub enum ContributionError {
         /// What the network has.
         convs: usize,
     },
+    /// Measurements of another network, or of other pictures.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     /// Not enough was measured.
     #[error("accuracies with the biases of {0} convolutions are missing: finish the measurement")]
     Missing(usize),
@@ -114,7 +121,8 @@ pub enum ContributionError {
 impl Contributions {
     /// Nothing measured yet, for a network of `convs` convolutions.
     pub fn new(setting: Setting, convs: usize, base: usize) -> Self {
-        Self { setting, convs, base: base.min(convs), biases: Vec::new(), weights: Vec::new() }
+        let base = base.min(convs);
+        Self { setting, origin: None, convs, base, biases: Vec::new(), weights: Vec::new() }
     }
 
     /// Reads a file.
@@ -154,11 +162,21 @@ impl Contributions {
         if found == convs { Ok(()) } else { Err(ContributionError::Network { found, convs }) }
     }
 
+    /// Checks that they are of a network with this [checksum](crate::origin::network). Those that do not say of which they are pass.
+    ///
+    /// # Errors
+    /// [`ContributionError::Origin`] if not.
+    pub fn check_network(&self, checksum: &str) -> Result<(), ContributionError> {
+        self.origin.as_ref().map_or(Ok(()), |origin| Ok(origin.check_network(checksum)?))
+    }
+
     /// The file: JSON, one measurement a line.
     pub fn to_text(&self) -> String {
+        let origin = self.origin.as_ref();
         format!(
             "{{\"setting\":{},\n\"convs\":{},\n\"base\":{},\n\"biases\":[\n{}],\n\"weights\":[\n{}]}}\n",
             json(&self.setting),
+            origin.map_or_else(String::new, |origin| format!("\"origin\":{},\n", json(origin))),
             self.convs,
             self.base,
             self.biases.iter().map(json).collect::<Vec<_>>().join(",\n"),

@@ -7,11 +7,14 @@ use ounce_formats::safetensors::{Safetensors, SafetensorsError, SafetensorsType,
 use ounce_graph::{DType, GraphError, Tensor, TensorType};
 
 use super::Epoch;
+use crate::origin::Origin;
 
 /// The key of the file's metadata that holds the epochs, as JSON.
 const EPOCHS: &str = "epochs";
 /// The key that holds what the training is of.
 const TRAINING: &str = "training";
+/// The key that holds the checksums of network and pictures, as JSON.
+const ORIGIN: &str = "origin";
 
 /// The state of a training between epochs. Before the first it is empty.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -22,6 +25,8 @@ pub struct Checkpoint {
     pub epochs: Vec<Epoch>,
     /// What the training is of, in whatever words its owner likes: so that it can refuse to go on with another.
     pub training: String,
+    /// From which network and pictures it came; `None` if nobody said so.
+    pub origin: Option<Origin>,
 }
 
 /// Why a checkpoint, or a file of examples, could not be written or read.
@@ -46,9 +51,12 @@ impl Checkpoint {
     /// Those of the system.
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
         let mut writer = Writer::create(path)?;
-        let epochs = serde_json::to_string(&self.epochs);
-        writer.metadata(EPOCHS, &epochs.map_err(|error| CheckpointError::Content(error.to_string()))?);
+        let refused = |error: serde_json::Error| CheckpointError::Content(error.to_string());
+        writer.metadata(EPOCHS, &serde_json::to_string(&self.epochs).map_err(refused)?);
         writer.metadata(TRAINING, &self.training);
+        if let Some(origin) = &self.origin {
+            writer.metadata(ORIGIN, &serde_json::to_string(origin).map_err(refused)?);
+        }
         for (name, value) in &self.parameters {
             let dtype = match value.ty().dtype {
                 DType::I8 => SafetensorsType::I8,
@@ -67,14 +75,14 @@ impl Checkpoint {
     /// If the file is damaged or something else.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
         let file = Safetensors::open(path)?;
+        let known = |key: &str| file.metadata().iter().find(|(name, _)| name == key).map(|(_, value)| value);
         let entry = |key: &str| {
-            let found = file.metadata().iter().find(|(name, _)| name == key);
-            found
-                .map(|(_, value)| value.clone())
-                .ok_or_else(|| CheckpointError::Content(format!("the file says nothing about its {key}")))
+            let missing = || CheckpointError::Content(format!("the file says nothing about its {key}"));
+            known(key).ok_or_else(missing)
         };
-        let epochs: Vec<Epoch> = serde_json::from_str(&entry(EPOCHS)?)
-            .map_err(|error| CheckpointError::Content(error.to_string()))?;
+        let refused = |error: serde_json::Error| CheckpointError::Content(error.to_string());
+        let epochs: Vec<Epoch> = serde_json::from_str(entry(EPOCHS)?).map_err(refused)?;
+        let origin = known(ORIGIN).map(|text| serde_json::from_str(text).map_err(refused)).transpose()?;
         let mut parameters = BTreeMap::new();
         for view in file.tensors() {
             let dtype = match view.dtype() {
@@ -90,6 +98,6 @@ impl Checkpoint {
             let value = Tensor::from_bytes(&TensorType::new(dtype, view.shape()), view.bytes());
             parameters.insert(view.name().to_owned(), value.map_err(damaged)?);
         }
-        Ok(Self { parameters, epochs, training: entry(TRAINING)? })
+        Ok(Self { parameters, epochs, training: entry(TRAINING)?.clone(), origin })
     }
 }

@@ -1,5 +1,6 @@
 //! Sets of pictures for training and for testing.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -202,6 +203,19 @@ impl Part {
                 picture.ok_or_else(|| DataError { path: path.clone(), fault: missing() })
             }
         }
+    }
+}
+
+impl Part {
+    /// Label and bytes of every picture, as its file has them (of MNIST, the pixels).
+    ///
+    /// # Errors
+    /// [`DataError`], which names the file.
+    pub(crate) fn files(&self) -> impl Iterator<Item = Result<(i32, Cow<'_, [u8]>), DataError>> {
+        self.items.iter().map(|(at, label)| match &*self.source {
+            Source::Pictures(set) => Ok((*label, set.bytes(*at)?)),
+            Source::Idx(_, set) => Ok((*label, Cow::Borrowed(set.picture(*at).unwrap_or_default()))),
+        })
     }
 }
 

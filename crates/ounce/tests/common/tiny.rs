@@ -57,6 +57,23 @@ pub(crate) fn network() -> String {
     )
 }
 
+/// Another network of the same shapes: one weight of the first convolution differs.
+pub(crate) fn other_network() -> String {
+    let text = network();
+    let weights = text.find("S'weight'").unwrap();
+    let at = weights + text[weights..].find("\\x").unwrap();
+    let byte = if &text[at..at + 4] == "\\x11" { "\\x12" } else { "\\x11" };
+    format!("{}{byte}{}", &text[..at], &text[at + 4..])
+}
+
+/// Puts other pictures in the place of those of a part: the same, read from the end.
+pub(crate) fn other_digits(machine: &Machine, part: &str) {
+    let path = machine.path(&format!("data/digits/{part}-images-idx3-ubyte"));
+    let mut pictures = fs::read(&path).unwrap();
+    pictures[16..].reverse();
+    fs::write(&path, pictures).unwrap();
+}
+
 /// Files of MNIST: dark (3), grey (7) and light (8) noise. The network's clamps are no activation functions, so it tells no shapes.
 pub(crate) fn digits(machine: &Machine, part: &str, count: u32) {
     let (mut pictures, mut labels) = (vec![0, 0, 8, 3], vec![0, 0, 8, 1]);

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use ounce_tiny::learn::{self, Checkpoint, Dataset, Event, Examples, LearnError, LearnOptions, Learner};
 use ounce_tiny::learn::{Part, Prepared, Selection};
+use ounce_tiny::origin::Origin;
 use ounce_tiny::step::{self, StepOptions, with_classes};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -175,9 +176,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         test: data.test.len(),
     };
     let folder = arguments.output.as_deref().map(|path| Folder::open(path, arguments.resume)).transpose()?;
-    let start = match folder.as_ref().filter(|_| arguments.resume) {
-        Some(folder) => folder.checkpoint(&settings)?,
-        None => Checkpoint { training: settings.text()?, ..Checkpoint::default() },
+    let start = match &folder {
+        Some(folder) => {
+            let parts = [&data.train, &data.validation, &data.test];
+            let origin = Origin::of(&trainable::imported(&original, arguments.size)?, &parts)?;
+            if arguments.resume {
+                folder.checkpoint(&settings, &origin)?
+            } else {
+                Checkpoint { training: settings.text()?, origin: Some(origin), ..Checkpoint::default() }
+            }
+        }
+        None => Checkpoint::default(),
     };
     let interrupt = Interrupt::listen()?;
     interrupt.listen_for_the_end()?;

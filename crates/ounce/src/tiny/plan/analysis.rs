@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ounce_formats::mcunet::Network as Mcunet;
 use ounce_tiny::contribution::{self, Contributions, Grid, Point, Setting};
 use ounce_tiny::learn::{Dataset, LearnError, Selection};
+use ounce_tiny::origin::{self, Origin};
 use ounce_tiny::scheme::TrainedWeight;
 use std::path::{Path, PathBuf};
 
@@ -73,6 +74,10 @@ impl Analysis {
             output::check_writable(figure)?;
         }
         let known = if path.exists() { Some(read(path, convs)?) } else { None };
+        if let Some(found) = &known {
+            let checked = found.check_network(&origin::network(&trainable::imported(network, size)?));
+            checked.context(|| format!("cannot use {}", path.display()))?;
+        }
         let found = match (&self.data, known) {
             (Some(data), known) => self.measure(path, data, known, (model, network, size))?,
             (None, Some(known)) => known,
@@ -123,11 +128,22 @@ impl Analysis {
         if base > convs {
             return Err(Failure::usage(format!("--base {base}, but the network has {convs} convolutions")));
         }
-        let mut found = known.unwrap_or_else(|| Contributions::new(setting.clone(), convs, base));
-        if found.setting != setting || found.base != base {
-            return Err(Failure::new(format!("{} was measured with other settings", path.display()))
-                .hint("give the settings that it names, leave --data out, or give another file"));
-        }
+        let imported = trainable::imported(network, Some(size))?;
+        let here = Origin::of(&imported, &[&set.train, &set.validation])?;
+        let mut found = match known {
+            None => Contributions { origin: Some(here), ..Contributions::new(setting.clone(), convs, base) },
+            Some(known) if known.setting != setting || known.base != base => {
+                return Err(Failure::new(format!("{} was measured with other settings", path.display()))
+                    .hint("give the settings that it names, leave --data out, or give another file"));
+            }
+            Some(known) => {
+                let checked = here.check(known.origin.as_ref());
+                checked.context(|| format!("cannot go on with {}", path.display())).map_err(|failure| {
+                    failure.hint("leave --data out to use it as it is, or give another file")
+                })?;
+                known
+            }
+        };
         let missing = Grid::standard(convs, base).missing(&found, self.seeds);
         let interrupt = Interrupt::listen()?;
         interrupt.listen_for_the_end()?;

@@ -5,6 +5,7 @@ use crate::chart::{Chart, Line, Scale};
 use crate::failure::{Context as _, Failure, Result};
 use crate::output;
 use ounce_tiny::learn::{Checkpoint, Epoch, Evaluation};
+use ounce_tiny::origin::Origin;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -22,15 +23,19 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// The checkpoint that lies in it, which must be of a training with these settings.
-    pub(crate) fn checkpoint(&self, settings: &Settings) -> Result<Checkpoint> {
+    /// The checkpoint that lies in it, which must be of a training with these settings and of this origin.
+    pub(crate) fn checkpoint(&self, settings: &Settings, origin: &Origin) -> Result<Checkpoint> {
         let path = self.path(CHECKPOINT);
         let checkpoint = Checkpoint::read(&path).context(|| format!("cannot read {}", path.display()))?;
-        if checkpoint.training == settings.text()? {
-            return Ok(checkpoint);
+        if checkpoint.training != settings.text()? {
+            return Err(Failure::new(format!("{} holds the training with other settings", self.0.display()))
+                .hint("give the settings that it was begun with, which `result.json` or its checkpoint have, or another folder"));
         }
-        Err(Failure::new(format!("{} holds the training with other settings", self.0.display()))
-            .hint("give the settings that it was begun with, which `result.json` or its checkpoint have, or another folder"))
+        let checked = origin.check(checkpoint.origin.as_ref());
+        checked.context(|| format!("cannot go on with {}", path.display())).map_err(|failure| {
+            failure.hint("give network and pictures that it was begun with, or begin again in another folder")
+        })?;
+        Ok(checkpoint)
     }
 
     /// Writes the checkpoint and the curves up to it.

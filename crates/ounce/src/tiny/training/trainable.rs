@@ -6,6 +6,7 @@ use ounce_formats::pickle::Checkpoint;
 use ounce_import::mcunet::{self, Options};
 use ounce_tiny::learn::Epoch;
 use ounce_tiny::scheme::{self, Scheme, layers, published};
+use ounce_tiny::step::Network;
 use std::path::Path;
 
 /// A network that can be trained.
@@ -16,6 +17,11 @@ pub(crate) fn read(path: &Path) -> Result<Mcunet> {
         return Err(Failure::usage(cause).hint("networks of MCUNetV3 can, whose names end in .pkl"));
     }
     Mcunet::read(&Checkpoint::open(path).context(cannot)?).context(cannot)
+}
+
+/// The network as a graph for images of `size`, or of the size that it was made for.
+pub(crate) fn imported(network: &Mcunet, size: Option<usize>) -> Result<Network> {
+    Ok(mcunet::import(network, &Options { size, ..Options::default() })?.into())
 }
 
 /// What a file or folder is called, without folders and extension.

@@ -7,6 +7,7 @@ use ounce_formats::mcunet::Network as Mcunet;
 use ounce_graph::Graph;
 use ounce_import::mcunet::{Options, import};
 use ounce_tiny::learn::Checkpoint;
+use ounce_tiny::origin;
 use ounce_tiny::step::{Head, inference, with_classes, with_parameters};
 use serde::Deserialize;
 use std::path::Path;
@@ -46,6 +47,10 @@ impl Trained {
             let cause =
                 format!("{} holds a training of {}, not of {name}", folder.display(), training.network);
             return Err(Failure::new(cause));
+        }
+        if let Some(origin) = &checkpoint.origin {
+            let here = origin::network(&trainable::imported(&original, Some(training.size))?);
+            origin.check_network(&here).context(cannot)?;
         }
         let head = if training.head == format!("{:?}", Head::Int8) { Head::Int8 } else { Head::Float };
         let network = with_classes(&original, training.classes.len(), training.seed);
