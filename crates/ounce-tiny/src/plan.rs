@@ -6,6 +6,7 @@ use ounce_import::mcunet::{McunetError, Options, import};
 
 use crate::emit::{Budget, EmitError, EmitOptions, Entry, Measured, Memory, measure};
 use crate::scheme::{Layer, Scheme, extra_memory, layers};
+use crate::search::Verdict;
 use crate::step::{Network, StepError, StepOptions, inference, training_step};
 
 /// Why a plan cannot be made.
@@ -75,21 +76,25 @@ impl Planner {
         self.planned(scheme, &EmitOptions::default())
     }
 
-    /// Whether such a program fits. The answer is that of [`Self::training`], but no packing is searched for where the first one fits or none can.
+    /// Whether such a program fits, and what SRAM it takes then. Whether is what [`Self::training`] says, but no packing is searched for where the first one fits or none can; so its
+    /// memory may be a little less.
     ///
     /// # Errors
     /// Those of [`Self::training`].
-    pub fn fits(&self, scheme: &Scheme, budget: &Budget) -> Result<bool, PlanError> {
+    pub fn fits(&self, scheme: &Scheme, budget: &Budget) -> Result<Verdict, PlanError> {
         let extra = extra_memory(&self.layers, scheme);
         let least =
             Memory { arena: self.floor, state: (extra.weights + extra.biases) / 8, ..Memory::default() };
         if least.sram(budget.stack) > budget.sram {
-            return Ok(false);
+            return Ok(Verdict::TooLarge);
         }
-        let quick = self.planned(scheme, &quick())?.memory;
         let fits = |memory: &Memory| budget.check(memory).is_ok();
-        let least = Memory { arena: quick.lower_bound, ..quick };
-        Ok(fits(&quick) || (fits(&least) && fits(&self.training(scheme)?.memory)))
+        let mut memory = self.planned(scheme, &quick())?.memory;
+        let least = Memory { arena: memory.lower_bound, ..memory };
+        if !fits(&memory) && fits(&least) {
+            memory = self.training(scheme)?.memory;
+        }
+        Ok(if fits(&memory) { Verdict::Fits(memory.sram(budget.stack)) } else { Verdict::TooLarge })
     }
 
     fn planned(&self, scheme: &Scheme, options: &EmitOptions) -> Result<Measured, PlanError> {

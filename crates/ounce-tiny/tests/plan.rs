@@ -12,7 +12,7 @@ use ounce_tiny::learn::{Dataset, LearnError, Selection};
 use ounce_tiny::plan::Planner;
 use ounce_tiny::rehearsal::emit_training;
 use ounce_tiny::scheme::{Scheme, TrainedWeight, published};
-use ounce_tiny::search::{SearchOptions, evolve};
+use ounce_tiny::search::{SearchOptions, Verdict, evolve};
 use ounce_tiny::step::{Channels, StepOptions, with_classes};
 use support::Random;
 use support::learning::{scheme, small};
@@ -62,9 +62,9 @@ fn what_fits_is_what_the_plan_needs() {
     for scheme in schemes() {
         let memory = planner.training(&scheme).unwrap().memory;
         let exact = Budget { sram: memory.sram(512), flash: memory.flash(), stack: 512 };
-        assert!(planner.fits(&scheme, &exact).unwrap());
+        assert_eq!(planner.fits(&scheme, &exact).unwrap(), Verdict::Fits(exact.sram));
         for small in [Budget { sram: exact.sram - 1, ..exact }, Budget { flash: exact.flash - 1, ..exact }] {
-            assert!(!planner.fits(&scheme, &small).unwrap(), "{scheme:?}");
+            assert_eq!(planner.fits(&scheme, &small).unwrap(), Verdict::TooLarge, "{scheme:?}");
         }
     }
     assert!(planner.training(&Scheme::bias_only(8)).is_err());

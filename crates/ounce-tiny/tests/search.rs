@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use ounce_random::Pcg32;
 use ounce_tiny::contribution::{Contributions, Point, Prediction, Setting};
 use ounce_tiny::scheme::{Scheme, TrainedWeight};
-use ounce_tiny::search::{SearchOptions, evolve, random};
+use ounce_tiny::search::{Found, SearchOptions, Verdict, evolve, random};
 
 const SHARES: [f64; 3] = [0.25, 0.5, 1.0];
 
@@ -20,9 +20,8 @@ struct Problem {
 }
 
 impl Problem {
-    fn new(convs: usize, seed: u64) -> Self {
-        let mut random = Pcg32::new(seed);
-        let setting = Setting {
+    fn setting() -> Setting {
+        Setting {
             network: String::new(),
             data: String::new(),
             size: 1,
@@ -34,8 +33,12 @@ impl Problem {
             rate: 1.0,
             bias_rate: 1.0,
             seed: 0,
-        };
-        let mut found = Contributions::new(setting, convs, convs);
+        }
+    }
+
+    fn new(convs: usize, seed: u64) -> Self {
+        let mut random = Pcg32::new(seed);
+        let mut found = Contributions::new(Self::setting(), convs, convs);
         for k in 0..=convs {
             let accuracy = 0.6 * k as f64 / (k as f64 + 4.0) + random.uniform(0.0, 0.02);
             found.record(Point::Biases(k), accuracy);
@@ -66,9 +69,13 @@ impl Problem {
         biases + scheme.weights.iter().map(weight).sum::<usize>()
     }
 
-    fn search(&self, budget: usize, seed: u64, evaluations: usize) -> [Option<ounce_tiny::search::Found>; 2] {
+    fn search(&self, budget: usize, seed: u64, evaluations: usize) -> [Option<Found>; 2] {
         let options = SearchOptions { evaluations, seed, ..SearchOptions::default() };
-        let fits = |scheme: &Scheme| Ok::<_, Infallible>(self.cost(scheme) <= budget);
+        let fits = |scheme: &Scheme| {
+            let cost = self.cost(scheme);
+            let fits = if cost <= budget { Verdict::Fits(cost as u64) } else { Verdict::TooLarge };
+            Ok::<_, Infallible>(fits)
+        };
         let Ok(evolved) = evolve(&self.prediction, &options, fits);
         let Ok(drawn) = random(&self.prediction, &options, fits);
         [evolved, drawn]
@@ -163,10 +170,77 @@ fn large_networks_are_solved_too_and_better_than_by_chance() {
 fn nothing_fits_no_memory_and_errors_end_a_search() {
     let problem = Problem::new(5, 1);
     let options = SearchOptions::default();
-    let nothing = |_: &Scheme| Ok::<_, Infallible>(false);
+    let nothing = |_: &Scheme| Ok::<_, Infallible>(Verdict::TooLarge);
     assert_eq!(evolve(&problem.prediction, &options, nothing), Ok(None));
     assert_eq!(random(&problem.prediction, &options, nothing), Ok(None));
     assert_eq!(evolve(&problem.prediction, &options, |_: &Scheme| Err("no")), Err("no"));
     let one = SearchOptions { evaluations: 1, population: 0, ..options };
-    assert!(evolve(&problem.prediction, &one, |_: &Scheme| Ok::<_, Infallible>(true)).unwrap().is_some());
+    let all = |_: &Scheme| Ok::<_, Infallible>(Verdict::Fits(0));
+    assert!(evolve(&problem.prediction, &one, all).unwrap().is_some());
+}
+
+/// However few may be tried, what is found fits: to begin with, the classifier alone.
+#[test]
+fn few_evaluations_find_something_that_fits() {
+    for seed in 0..20 {
+        let problem = Problem::new(24, seed);
+        for evaluations in [0, 1, 2] {
+            for found in problem.search(60, seed, evaluations).map(Option::unwrap) {
+                assert!(problem.cost(&found.scheme) <= 60 && found.evaluations <= evaluations.max(1));
+                if evaluations < 2 {
+                    assert_eq!(found.scheme, Scheme::bias_only(0));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_search_that_is_stopped_gives_the_best_so_far() {
+    let problem = Problem::new(24, 3);
+    let options = SearchOptions::default();
+    let mut asked = 0;
+    let found = evolve(&problem.prediction, &options, |scheme: &Scheme| {
+        asked += 1;
+        Ok::<_, Infallible>(if asked <= 100 {
+            Verdict::Fits(problem.cost(scheme) as u64)
+        } else {
+            Verdict::Stop
+        })
+    });
+    let found = found.unwrap().unwrap();
+    assert_eq!((asked, found.evaluations), (101, 100));
+    assert_eq!(found.memory, problem.cost(&found.scheme) as u64);
+    let stopped = |_: &Scheme| Ok::<_, Infallible>(Verdict::Stop);
+    assert_eq!(random(&problem.prediction, &options, stopped), Ok(None));
+}
+
+/// Biases of 3 to 6 convolutions are equally good, and so are the weights of each: the least of them is found.
+#[test]
+fn of_equals_the_smallest_is_taken() {
+    let mut found = Contributions::new(Problem::setting(), 6, 6);
+    for (biases, accuracy) in [(0, 0.1), (3, 0.5), (6, 0.5)] {
+        found.record(Point::Biases(biases), accuracy);
+    }
+    for conv in 0..6 {
+        found.record(Point::Weights(TrainedWeight { conv, share: 1.0 }), 0.6);
+    }
+    let prediction = Prediction::of(&found).unwrap();
+    // One weight has room, that of convolution 4 takes least; each bias takes something.
+    let cost = |scheme: &Scheme| -> u64 {
+        let of_weight = |weight: &TrainedWeight| [90, 80, 70, 60, 50, 60][weight.conv];
+        scheme.weights.iter().map(of_weight).sum::<u64>() + scheme.biases as u64
+    };
+    let fits = |scheme: &Scheme| {
+        let cost = cost(scheme);
+        Ok::<_, Infallible>(if cost <= 100 { Verdict::Fits(cost) } else { Verdict::TooLarge })
+    };
+    let least = Scheme { biases: 3, weights: vec![TrainedWeight { conv: 4, share: 1.0 }] };
+    for seed in 0..10 {
+        let options = SearchOptions { seed, evaluations: 2000, ..SearchOptions::default() };
+        for search in [evolve(&prediction, &options, fits), random(&prediction, &options, fits)] {
+            let found = search.unwrap().unwrap();
+            assert_eq!((&found.scheme, found.memory), (&least, 53), "seed {seed}");
+        }
+    }
 }

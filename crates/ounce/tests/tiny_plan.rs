@@ -130,6 +130,51 @@ fn contributions_are_of_one_network_and_of_the_same_pictures() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_search_ends_with_the_best_so_far() {
+    let model = need!("OUNCE_TEST_DATA", "tiny/mcunet-5fps.pkl");
+    let known = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemes/mcunet-5fps/contributions.json");
+    let machine = Machine::new();
+    let search = ["tiny", "plan", &model, "--contributions", known, "--search", "--scheme", "49"];
+    let run = |more: &[&str]| machine.run(&[&search[..], more].concat());
+    // However few schemes are tried, one that fits is found; and if there is none, that is said.
+    for evaluations in ["1", "2"] {
+        let more = ["--budget-kb", "40", "--evaluations", evaluations, "--json"];
+        let report = run(&more).ok().json();
+        assert!(report["schemes"][1]["extra_kb"].as_f64().unwrap() <= 40.0, "{report}");
+    }
+    run(&["--sram", "100K", "--evaluations", "1"]).fails(1, &["no scheme fits"]);
+
+    let more = ["--evaluations", "10000000", "-o", "found.toml"];
+    let child = machine.ounce(&[&search[..], &more].concat());
+    let ran = interrupted(child);
+    assert!(ran.stderr.contains("stopped after"), "{ran:?}");
+    assert!(ran.stdout.contains("before it was stopped") && !ran.stdout.contains("chance"), "{ran:?}");
+    let text = fs::read_to_string(machine.path("data/found.toml")).unwrap();
+    assert!(text.contains("tried before it was stopped"), "{text}");
+    machine.run(&["tiny", "plan", &model, "--classes", "10", "--scheme", "found.toml"]).ok();
+}
+
+/// Presses Ctrl-C as soon as the program listens.
+#[cfg(target_os = "linux")]
+fn interrupted(mut command: std::process::Command) -> common::Ran {
+    let piped = std::process::Stdio::piped;
+    let child = command.stdout(piped()).stderr(piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let listens = || {
+        let status = fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+        u64::from_str_radix(caught, 16).unwrap() & 1 << (2 - 1) != 0
+    };
+    while !listens() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+    common::Ran::from(child.wait_with_output().unwrap()).ok()
+}
+
+#[test]
 fn what_cannot_be_planned_is_said() {
     let machine = Machine::new();
     machine.data("net.pkl", network());
@@ -137,6 +182,8 @@ fn what_cannot_be_planned_is_said() {
     plan(&["--scheme", "bias:9"]).fails(1, &["last 9", "has 4"]);
     plan(&["--scheme", "nothing.toml"]).fails(1, &["nothing.toml"]);
     plan(&["--search"]).fails(2, &["--contributions"]);
+    plan(&["--contributions", "c", "--search", "--budget-kb", "nan"])
+        .fails(2, &["--budget-kb", "0 or above"]);
     plan(&["--size", "0"]).fails(1, &["net.pkl"]);
     plan(&["--svg", "none/arena.svg"]).fails(1, &["none/arena.svg"]);
     machine.data("bad.json", "{\"setting\":");

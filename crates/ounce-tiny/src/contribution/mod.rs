@@ -102,6 +102,9 @@ pub enum ContributionError {
         /// What it may be.
         range: &'static str,
     },
+    /// Measurements that do not rise, or the same twice.
+    #[error("no file of contributions: {0} must rise from one measurement to the next")]
+    Order(&'static str),
     /// Measurements of another network.
     #[error("contributions of a network of {found} convolutions; this one has {convs}")]
     Network {
@@ -131,26 +134,39 @@ impl Contributions {
     /// If it is no such file, or its numbers are out of range.
     pub fn parse(text: &str) -> Result<Self, ContributionError> {
         let found: Self = serde_json::from_str(text)?;
+        found.check_values()?;
+        Ok(found)
+    }
+
+    /// Checks that all numbers are within their ranges and in order.
+    fn check_values(&self) -> Result<(), ContributionError> {
         let within = |what, value: f64, most: f64, range| {
             let inside = (0.0..=most).contains(&value);
             if inside { Ok(()) } else { Err(ContributionError::Range { what, value, range }) }
         };
-        let convs = found.convs as f64;
+        let convs = self.convs as f64;
         within("`convs`", convs, 65_536.0, "at most 65536 are read")?;
         let up_to_convs = "it must be at most `convs`";
-        within("`base`", found.base as f64, convs, up_to_convs)?;
-        for of in &found.biases {
+        within("`base`", self.base as f64, convs, up_to_convs)?;
+        for of in &self.biases {
             within("a number of biases", of.biases as f64, convs, up_to_convs)?;
         }
-        for of in &found.weights {
+        for of in &self.weights {
             within("a convolution", of.conv as f64 + 1.0, convs, "it must be less than `convs`")?;
             within("a share", of.share, 1.0, "it must be in 0..=1")?;
         }
-        let of_biases = found.biases.iter().flat_map(|of| &of.accuracy);
-        for accuracy in of_biases.chain(found.weights.iter().flat_map(|of| &of.accuracy)) {
+        let of_biases = self.biases.iter().flat_map(|of| &of.accuracy);
+        for accuracy in of_biases.chain(self.weights.iter().flat_map(|of| &of.accuracy)) {
             within("an accuracy", *accuracy, 1.0, "it must be in 0..=1")?;
         }
-        Ok(found)
+        let rising = |a: &OfWeights, b: &OfWeights| (a.conv, a.share) < (b.conv, b.share);
+        if !self.biases.is_sorted_by(|a, b| a.biases < b.biases) {
+            return Err(ContributionError::Order("numbers of biases"));
+        }
+        if !self.weights.is_sorted_by(rising) {
+            return Err(ContributionError::Order("convolutions, and of each the shares,"));
+        }
+        Ok(())
     }
 
     /// Checks that they are of a network of so many convolutions.
@@ -174,7 +190,7 @@ impl Contributions {
     pub fn to_text(&self) -> String {
         let origin = self.origin.as_ref();
         format!(
-            "{{\"setting\":{},\n\"convs\":{},\n\"base\":{},\n\"biases\":[\n{}],\n\"weights\":[\n{}]}}\n",
+            "{{\"setting\":{},\n{}\"convs\":{},\n\"base\":{},\n\"biases\":[\n{}],\n\"weights\":[\n{}]}}\n",
             json(&self.setting),
             origin.map_or_else(String::new, |origin| format!("\"origin\":{},\n", json(origin))),
             self.convs,

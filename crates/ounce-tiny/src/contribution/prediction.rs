@@ -28,8 +28,9 @@ impl Prediction {
     /// What measurements say. Numbers of biases between two measured ones are interpolated.
     ///
     /// # Errors
-    /// If accuracies with no biases or with those of the base are missing.
+    /// If accuracies with no biases or with those of the base are missing, or a number is out of its range, such as an accuracy that is none.
     pub fn of(found: &Contributions) -> Result<Self, ContributionError> {
+        found.check_values()?;
         for needed in [0, found.base] {
             if found.accuracy(Point::Biases(needed)).is_none() {
                 return Err(ContributionError::Missing(needed));
@@ -183,7 +184,26 @@ mod tests {
             assert_ne!(broken, text);
             assert!(matches!(Contributions::parse(&broken), Err(ContributionError::Range { .. })), "{to}");
         }
+        let line = text.lines().find(|line| line.starts_with("{\"biases\":1,")).unwrap();
+        for broken in
+            [text.replace(line, &format!("{line}\n{line}")), text.replace("\"biases\":0", "\"biases\":3")]
+        {
+            assert_ne!(broken, text);
+            let error = Contributions::parse(&broken).unwrap_err();
+            assert!(matches!(error, ContributionError::Order(_)), "{error}");
+        }
+        let swapped = text.replace("\"conv\":3,\"share\":1.0", "\"conv\":3,\"share\":0.25");
+        assert!(matches!(Contributions::parse(&swapped), Err(ContributionError::Order(_))));
         assert!(Contributions::parse("{}").is_err());
+    }
+
+    #[test]
+    fn accuracies_that_are_no_numbers_predict_nothing() {
+        for accuracy in [f64::NAN, f64::INFINITY] {
+            let mut found = found();
+            found.record(Point::Biases(4), accuracy);
+            assert!(matches!(Prediction::of(&found), Err(ContributionError::Range { .. })), "{accuracy}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Search by evolution, and by chance alone for comparison.
 
 use super::genome::{Genome, below};
-use super::{Found, Search, SearchOptions};
+use super::{Found, Search, SearchOptions, Verdict};
 use crate::contribution::Prediction;
 use crate::scheme::Scheme;
 use std::collections::HashSet;
@@ -14,9 +14,9 @@ use std::collections::HashSet;
 pub fn evolve<E>(
     prediction: &Prediction,
     options: &SearchOptions,
-    fits: impl FnMut(&Scheme) -> Result<bool, E>,
+    fits: impl FnMut(&Scheme) -> Result<Verdict, E>,
 ) -> Result<Option<Found>, E> {
-    let mut search = Search::new(prediction, options, fits);
+    let Some(mut search) = Search::new(prediction, options, fits)? else { return Ok(None) };
     let size = options.population.max(2);
     let mut population: Vec<(f64, Genome)> = Vec::new();
     let mut members = HashSet::new();
@@ -81,9 +81,9 @@ fn pick<'a>(population: &'a [(f64, Genome)], random: &mut ounce_random::Pcg32) -
 pub fn random<E>(
     prediction: &Prediction,
     options: &SearchOptions,
-    fits: impl FnMut(&Scheme) -> Result<bool, E>,
+    fits: impl FnMut(&Scheme) -> Result<Verdict, E>,
 ) -> Result<Option<Found>, E> {
-    let mut search = Search::new(prediction, options, fits);
+    let Some(mut search) = Search::new(prediction, options, fits)? else { return Ok(None) };
     let mut idle = 0;
     while !search.exhausted() && idle < IDLE * options.population.max(2) {
         let before = search.known.len();

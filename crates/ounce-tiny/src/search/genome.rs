@@ -15,6 +15,11 @@ pub(super) struct Genome {
 }
 
 impl Genome {
+    /// The scheme that trains nothing but the classifier.
+    pub(super) fn least(prediction: &Prediction) -> Self {
+        Self { biases: 0, shares: vec![0; prediction.choices().len()] }
+    }
+
     /// Any scheme. How much of it is trained is drawn first, so that small ones are not rare.
     pub(super) fn random(prediction: &Prediction, random: &mut Pcg32) -> Self {
         let biases = below(random, prediction.most_biases() + 1);

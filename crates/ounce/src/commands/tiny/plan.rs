@@ -1,5 +1,6 @@
 //! `ounce tiny plan`.
 
+use crate::chat::Interrupt;
 use crate::failure::{Context as _, Result};
 use crate::output;
 use crate::tiny::Limits;
@@ -54,7 +55,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let network = trainable::read(model)?;
     let name = trainable::name(model);
     let cannot = || format!("cannot plan {}", model.display());
-    let found = arguments.analysis.contributions(model, &network, arguments.size)?;
+    let mut interrupt = Interrupt::default();
+    if arguments.analysis.measures() || arguments.search.is_asked_for() {
+        interrupt = Interrupt::listen()?;
+        interrupt.listen_for_the_end()?;
+    }
+    let found = arguments.analysis.contributions(model, &network, arguments.size, &interrupt)?;
     let of_data = found.as_ref().map(|found| found.setting.classes.len());
     let network = match arguments.classes.or(of_data) {
         Some(classes) => with_classes(&network, classes, 0),
@@ -71,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         texts => texts.iter().map(named).collect::<Result<_>>()?,
     };
     let budget = arguments.limits.budget();
-    let searched = arguments.search.run(&planner, found.as_ref(), &budget)?;
+    let searched = arguments.search.run(&planner, found.as_ref(), &budget, &interrupt)?;
     schemes.extend(searched.iter().map(|searched| ("searched".to_owned(), searched.scheme.clone())));
     let inference = planner.inference().context(cannot)?;
     let mut drawn = inference.arenas.last().cloned();

@@ -61,12 +61,18 @@ pub(crate) struct Analysis {
 }
 
 impl Analysis {
+    /// Whether there is something to measure.
+    pub(crate) fn measures(&self) -> bool {
+        self.data.is_some()
+    }
+
     /// The contributions, measured as far as they are missing; `None` if none are asked for.
     pub(crate) fn contributions(
         &self,
         model: &Path,
         network: &Mcunet,
         size: Option<usize>,
+        interrupt: &Interrupt,
     ) -> Result<Option<Contributions>> {
         let Some(path) = &self.contributions else { return Ok(None) };
         let convs = network.convs().count() - 1;
@@ -79,7 +85,7 @@ impl Analysis {
             checked.context(|| format!("cannot use {}", path.display()))?;
         }
         let found = match (&self.data, known) {
-            (Some(data), known) => self.measure(path, data, known, (model, network, size))?,
+            (Some(data), known) => self.measure(path, data, known, (model, network, size), interrupt)?,
             (None, Some(known)) => known,
             (None, None) => {
                 let cause = format!("there is no {}", path.display());
@@ -98,6 +104,7 @@ impl Analysis {
         data: &Path,
         known: Option<Contributions>,
         (model, network, size): (&Path, &Mcunet, Option<usize>),
+        interrupt: &Interrupt,
     ) -> Result<Contributions> {
         let convs = network.convs().count() - 1;
         let size = size.or(network.first_conv.in_size).ok_or_else(|| {
@@ -145,8 +152,6 @@ impl Analysis {
             }
         };
         let missing = Grid::standard(convs, base).missing(&found, self.seeds);
-        let interrupt = Interrupt::listen()?;
-        interrupt.listen_for_the_end()?;
         let bar = ProgressBar::new(missing.len() as u64);
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} trainings  {msg}  {eta} left")?);
         let mut analysis = contribution::Analysis::new(network, convs, &set, &setting, self.threads.get());

@@ -30,12 +30,15 @@ impl Report {
         if !self.schemes.is_empty() {
             text += "\nextra KB: beyond inference, by the formula that published budgets are stated in; all else in bytes, of the program as it is emitted\n";
         }
-        if let Some(Searched { evaluations, accuracy_by_chance, .. }) = &self.search {
-            let chance = accuracy_by_chance.map_or_else(|| "nothing".to_owned(), percent);
-            let _ = writeln!(
-                text,
-                "searched: {evaluations} schemes were tried; as many by chance alone would have given {chance}"
-            );
+        if let Some(Searched { evaluations, accuracy_by_chance, stopped, .. }) = &self.search {
+            let _ = write!(text, "searched: {evaluations} schemes were tried");
+            if *stopped {
+                text += " before it was stopped";
+            }
+            if let Some(chance) = accuracy_by_chance {
+                let _ = write!(text, "; as many by chance alone would have given {}", percent(*chance));
+            }
+            text += "\n";
         }
         text
     }
