@@ -94,3 +94,20 @@ fn files_of_mnist_are_grey_pictures() {
     set.train.load(4).unwrap_err();
     Dataset::open(&folder.path().join("nothing"), &Selection::default()).unwrap_err();
 }
+
+#[test]
+fn parts_are_read_without_drawing() {
+    let folder = tempfile::tempdir().unwrap();
+    pictures(&folder.path().join("train"), &["ant", "bee", "cat"], 4);
+    pictures(&folder.path().join("test"), &["ant", "bee", "cat"], 2);
+    let (classes, part) = Part::for_tests(folder.path()).unwrap();
+    assert_eq!(classes, ["ant", "bee", "cat"]);
+    let all: Vec<_> = (0..3).flat_map(|class| (0..2).map(move |n| (class, n, i32::from(class)))).collect();
+    assert_eq!(contents(&part), all);
+    assert_eq!(Part::for_training(folder.path()).unwrap().1.len(), 12);
+    // Where nothing is set apart both are all.
+    let (_, part) = Part::for_tests(&folder.path().join("train")).unwrap();
+    assert_eq!(part.len(), 12);
+    let missing = folder.path().join("none.zip/test");
+    assert!(matches!(Part::for_tests(&missing), Err(DatasetError::Missing(path)) if path == missing));
+}

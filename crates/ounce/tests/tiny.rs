@@ -7,6 +7,7 @@
 
 mod common;
 
+use common::tiny::{digits, network};
 use common::{Machine, Ran, need};
 use std::fs;
 
@@ -48,6 +49,38 @@ fn what_cannot_be_compiled_is_named() {
     assert!(!machine.path("data/net").exists());
 }
 
+/// The network tells five classes; digits have ten, of which three are there.
+#[test]
+fn pictures_of_unknown_classes_are_refused() {
+    let machine = Machine::new();
+    machine.data("net.pkl", network());
+    digits(&machine, "train", 60);
+    digits(&machine, "t10k", 30);
+    let simulate = ["tiny", "simulate", "net.pkl", "--data", "digits", "--images", "30"];
+    machine.run(&simulate).fails(1, &["class", "tells 5", "hint"]);
+    let train = ["tiny", "train", "net.pkl", "--data", "digits", "--epochs", "4", "--rate", "0.02"];
+    let classes = ["--classes", "8,7", "-o", "two", "--json"];
+    let learned = machine.run(&[&train[..], &classes].concat()).ok().json();
+    if !simulation_is_possible() {
+        return;
+    }
+    // What it has learned, it tells as after the training; of other digits nothing is drawn.
+    let trained = [&simulate[..], &["--trained", "two", "--json"]].concat();
+    let report = with_tools(&machine, &trained).ok().json();
+    assert_eq!((&report["images"], &report["equal"]), (&20.into(), &20.into()), "{report}");
+    let accuracy = learned["result"]["accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.7, "{learned}");
+    assert_eq!(report["right"].as_u64(), Some((20.0 * accuracy).round() as u64), "{report}");
+    // Pictures of nothing that it has learned.
+    for part in ["t10k", "train"] {
+        let path = machine.path(&format!("data/digits/{part}-labels-idx1-ubyte"));
+        let mut labels = fs::read(&path).unwrap();
+        labels[8..].fill(3);
+        fs::write(path, labels).unwrap();
+    }
+    machine.run(&trained).fails(1, &["digits has no pictures of 8, 7"]);
+}
+
 /// Runs the program with the compilers and the emulator of this machine within reach.
 fn with_tools(machine: &Machine, arguments: &[&str]) -> Ran {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -81,6 +114,10 @@ fn pictures_are_streamed_to_a_simulated_device() {
         number("instructions") >= number("mean_instructions") && number("mean_instructions") > 0,
         "{report}"
     );
+    // The archive itself has a part for tests, in which the same are drawn.
+    let whole = pictures.strip_suffix("/test").unwrap();
+    let same = run(&["--data", whole, "--images", "20", "--json"]).ok().json();
+    assert_eq!(same, report);
     run(&["--data", "nothing.zip/test"]).fails(1, &["nothing.zip"]);
     run(&["--sram", "16K"]).fails(1, &["SRAM", "too many", "arena"]);
     run(&["--flash", "64K"]).fails(1, &["flash", "too many", "constants"]);

@@ -55,6 +55,9 @@ pub enum DatasetError {
     /// Something in it cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// It is not there.
+    #[error("{path} does not exist: neither a folder nor a zip archive, nor in one", path = .0.display())]
+    Missing(PathBuf),
     /// A class that is not there.
     #[error("{path}: there is no class {class:?}; there are {known}", path = path.display())]
     Class {
@@ -104,8 +107,8 @@ const TRAIN_SEED: u64 = 1;
 const TEST_SEED: u64 = 2;
 
 impl Dataset {
-    /// Opens a set: a folder or zip archive with a folder of pictures for each class, or with such folders in `train` and `test`; or a folder with the four files of MNIST, compressed or not, whose
-    /// classes are called `0` to `9`.
+    /// Opens a set: a folder, a zip archive or a folder in one (`archive.zip/folder`) with a folder of pictures for each class, or with such folders in `train` and `test`; or a folder with the
+    /// four files of MNIST, compressed or not, whose classes are called `0` to `9`.
     ///
     /// # Errors
     /// If it cannot be read, or has not what is asked for.
@@ -172,6 +175,30 @@ impl Dataset {
 }
 
 impl Part {
+    /// All pictures of a set, as [`Dataset::open`] takes it, that are for tests, or all that there are if none are set apart; by class and name, with the number of their class as label. Beside them the
+    /// names of the classes.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn for_tests(path: &Path) -> Result<(Vec<String>, Self), DatasetError> {
+        let (names, train, test) = open(path)?;
+        Ok((names, Self::all(test.map_or(train, Arc::new))))
+    }
+
+    /// Likewise its pictures for training, or all that there are.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn for_training(path: &Path) -> Result<(Vec<String>, Self), DatasetError> {
+        let (names, train, _) = open(path)?;
+        Ok((names, Self::all(train)))
+    }
+
+    fn all(source: Arc<Source>) -> Self {
+        let items = (0..source.len()).map(|at| (at, source.class(at) as i32)).collect();
+        Self { source, items }
+    }
+
     /// How many pictures there are.
     pub fn len(&self) -> usize {
         self.items.len()
@@ -250,10 +277,15 @@ fn open(path: &Path) -> Result<Opened, DatasetError> {
             (PictureSet::folder(path)?, None)
         }
     } else {
-        // An archive without these folders has the classes at its top, or says itself that there are none.
-        match (PictureSet::zip(path, "train"), PictureSet::zip(path, "test")) {
+        let archive = path.ancestors().find(|ancestor| ancestor.is_file());
+        let inside = archive.and_then(|archive| path.strip_prefix(archive).ok()?.to_str());
+        let missing = || DatasetError::Missing(path.to_owned());
+        let (archive, inside) = archive.zip(inside).ok_or_else(missing)?;
+        let zip = |part: &str| PictureSet::zip(archive, &format!("{inside}{part}"));
+        // An archive without these folders has the classes there, or says itself that there are none.
+        match (zip("/train"), zip("/test")) {
             (Ok(train), Ok(test)) => (train, Some(test)),
-            _ => (PictureSet::zip(path, "")?, None),
+            _ => (zip("")?, None),
         }
     };
     let names = train.classes().to_vec();

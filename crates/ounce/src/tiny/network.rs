@@ -1,7 +1,7 @@
 //! Networks of files, as graphs of int8 operators.
 
 use crate::failure::{Context as _, Failure, Result};
-use crate::tiny::pictures;
+use crate::tiny::pictures::Pictures;
 use crate::tiny::training::Trained;
 use clap::Args;
 use ounce_formats::mcunet::{Network as Mcunet, Parameters, TrainingGraph, scales};
@@ -29,7 +29,8 @@ pub(crate) struct Network {
     /// What `ounce tiny train` made of a .pkl: the folder that it wrote
     #[arg(long, value_name = "DIR")]
     trained: Option<PathBuf>,
-    /// Pictures by which an .onnx in floats is quantized: a folder with a folder for each class, or one in a zip archive
+    /// Pictures by which an .onnx in floats is quantized: a folder, a zip archive or a folder in one with a folder for each class, also
+    /// below train and test; or a folder with the files of MNIST
     #[arg(long, value_name = "DIR")]
     calibration: Option<PathBuf>,
     /// Parameters of a .json (full-int8-params.pkl)
@@ -133,7 +134,7 @@ impl Network {
             return Err(Failure::new(format!("{} takes more than one picture", self.model.display())));
         };
         let value = graph.value(*input);
-        let images = pictures::choose(folder, None, &value.ty, CALIBRATION_PICTURES, 0)?;
+        let images = Pictures::for_training(folder)?.choose(None, &value.ty, CALIBRATION_PICTURES, 0)?;
         let samples: Vec<Vec<(&str, &Tensor)>> =
             images.iter().map(|(image, _)| vec![(value.name.as_str(), image)]).collect();
         let mut pool = ThreadPool::new(ounce_kernels::available_threads());

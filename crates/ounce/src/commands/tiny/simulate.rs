@@ -3,8 +3,9 @@
 use crate::failure::{Context as _, Failure, Result};
 use crate::output;
 use crate::tiny::parity::Sample;
+use crate::tiny::pictures::Pictures;
 use crate::tiny::rehearse::{Device, Learning};
-use crate::tiny::{Limits, Network, parity, pictures};
+use crate::tiny::{Limits, Network, parity};
 use clap::{Args, ValueEnum};
 use ounce_graph::Graph;
 use ounce_tiny::simulate::Target;
@@ -20,7 +21,8 @@ pub(crate) struct Arguments {
     target: Processor,
     #[command(flatten)]
     limits: Limits,
-    /// Pictures that it is given in place of noise: a folder with a folder for each class, a zip archive of one, or a folder in an archive (`cifar10.zip/test`)
+    /// Pictures that it is given in place of noise: a folder, a zip archive or a folder in one (`cifar10.zip/test`) with a folder for
+    /// each class, also below train and test; or a folder with the files of MNIST
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// How many images it is given
@@ -96,8 +98,8 @@ fn samples(arguments: &Arguments, graph: &Graph) -> Result<Vec<Sample>> {
         return Err(Failure::new("the network takes more than one picture").hint("leave --data out"));
     };
     let classes = arguments.network.trained()?.map(|trained| trained.classes);
-    let chosen =
-        pictures::choose(data, classes.as_deref(), graph.ty(*input), arguments.images, arguments.seed)?;
+    let pictures = Pictures::for_tests(data)?;
+    let chosen = pictures.choose(classes.as_deref(), graph.ty(*input), arguments.images, arguments.seed)?;
     let outputs = graph.outputs().first().map_or(0, |(_, id)| graph.ty(*id).elements());
     if let Some((_, class)) = chosen.iter().find(|(_, class)| *class >= outputs) {
         let cause = format!("a picture is of class {class}, counted from 0, but the network tells {outputs}");

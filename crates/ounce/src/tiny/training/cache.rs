@@ -16,12 +16,16 @@ impl Cache {
     pub(crate) fn open(folder: &Path, prepared: &Prepared, data: &Path, classes: &[String]) -> Result<Self> {
         let cannot = || format!("cannot use the cache {}", folder.display());
         std::fs::create_dir_all(folder).context(cannot)?;
-        let data = std::fs::canonicalize(data).context(cannot)?;
+        // A folder in an archive changes with the archive.
+        let there = data.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(data);
+        let inside = data.strip_prefix(there).unwrap_or(Path::new(""));
+        let there = std::fs::canonicalize(there).context(cannot)?;
+        let data: PathBuf = there.components().chain(inside.components()).collect();
         let mut hasher = DefaultHasher::new();
         for (_, name, value) in prepared.frozen.parameters() {
             (name, value.as_bytes()).hash(&mut hasher);
         }
-        files(&data, &mut hasher).context(cannot)?;
+        files(&there, &mut hasher).context(cannot)?;
         let of = format!(
             "{} before convolution {}, weights and files {:016x}, {}, {}",
             prepared.image,
