@@ -27,14 +27,27 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
     check().context(|| format!("cannot write {}", path.display()))
 }
 
-/// Makes the folder of a training, or takes that of one that is resumed, which `checkpoint` tells.
-pub(crate) fn training_folder(path: &Path, checkpoint: &str, resume: bool) -> Result<()> {
+/// Makes the folder of a training, or takes that of one that is resumed, which `checkpoint` tells. One that begins takes no folder in which there is
+/// anything but files of the names `early`, which trainings write before their checkpoint.
+pub(crate) fn training_folder(path: &Path, checkpoint: &str, early: &[&str], resume: bool) -> Result<()> {
     match (resume, path.join(checkpoint).exists()) {
         (true, false) => Err(Failure::new(format!("{} has no checkpoint", path.display()))
             .hint("leave --resume out to begin a training")),
         (false, true) => Err(Failure::new(format!("{} holds a training already", path.display()))
             .hint("give --resume to go on with it, or another folder")),
-        _ => std::fs::create_dir_all(path).context(|| format!("cannot create {}", path.display())),
+        (true, true) => Ok(()),
+        (false, false) => {
+            std::fs::create_dir_all(path).context(|| format!("cannot create {}", path.display()))?;
+            let cannot = || format!("cannot read {}", path.display());
+            for entry in std::fs::read_dir(path).context(cannot)? {
+                let name = entry.context(cannot)?.file_name();
+                if !early.iter().any(|early| *early == name) {
+                    let cause = format!("{} holds {} and no training", path.display(), name.display());
+                    return Err(Failure::new(cause).hint("give an empty folder, or one that does not exist"));
+                }
+            }
+            Ok(())
+        }
     }
 }
 

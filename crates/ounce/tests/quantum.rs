@@ -120,6 +120,14 @@ fn an_energy_is_found_and_a_training_goes_on_where_it_stopped() {
         assert_eq!(a, b, "{name}");
     }
     machine.run(&["quantum", "train", task, "-o", "new", "--resume"]).fails(1, &["no checkpoint"]);
+    // A folder of something else is left alone; one of a training that was broken off before its first checkpoint is taken.
+    fs::create_dir(machine.path("data/new")).unwrap();
+    machine.data("new/task.json", "{}");
+    machine.data("new/notes.txt", "mine");
+    let new = ["quantum", "train", short.to_str().unwrap(), "-o", "new"];
+    machine.run(&new).fails(1, &["new", "notes.txt"]);
+    fs::remove_file(machine.path("data/new/notes.txt")).unwrap();
+    machine.run(&new).ok();
     let other = ["quantum", "train", task, "-o", "parts", "--resume", "--seed", "5"];
     machine.run(&other).fails(1, &["another task"]);
     fs::write(machine.path("data/parts/checkpoint.json"), "{").unwrap();

@@ -124,6 +124,27 @@ fn a_training_goes_on_with_its_own_pictures_and_network() {
 }
 
 #[test]
+fn a_training_takes_no_folder_of_something_else() {
+    let machine = machine();
+    machine.data("scheme.toml", "biases = 1\n");
+    for name in ["foreign", "empty"] {
+        fs::create_dir(machine.path("data").join(name)).unwrap();
+    }
+    machine.data("foreign/notes.txt", "mine");
+    let begin = |folder: &str| machine.run(&with(&["--epochs", "1", "-o", folder]));
+    begin("foreign").fails(1, &["foreign", "notes.txt", "empty folder"]);
+    machine.run(&with(&["--epochs", "1", "-o", "foreign", "--resume"])).fails(1, &["no checkpoint"]);
+    let left: Vec<_> = fs::read_dir(machine.path("data/foreign")).unwrap().collect();
+    assert_eq!(left.len(), 1);
+    assert_eq!(fs::read_to_string(machine.path("data/foreign/notes.txt")).unwrap(), "mine");
+    begin("empty").ok();
+    // What was put beside a training is no hindrance to it.
+    machine.data("empty/notes.txt", "mine");
+    machine.run(&with(&["--epochs", "1", "-o", "empty", "--resume"])).ok();
+    assert_eq!(fs::read_to_string(machine.path("data/empty/notes.txt")).unwrap(), "mine");
+}
+
+#[test]
 fn a_cache_is_of_the_pictures_that_were_there() {
     let machine = machine();
     machine.data("scheme.toml", "biases = 1\n");

@@ -15,7 +15,7 @@ pub(crate) struct Folder(PathBuf);
 impl Folder {
     /// Makes the folder, or takes the one of a training that is resumed.
     pub(crate) fn open(path: &Path, resume: bool) -> Result<Self> {
-        output::training_folder(path, CHECKPOINT, resume)?;
+        output::training_folder(path, CHECKPOINT, &[], resume)?;
         Ok(Self(path.to_owned()))
     }
 
