@@ -81,6 +81,37 @@ fn pictures_of_unknown_classes_are_refused() {
     machine.run(&trained).fails(1, &["digits has no pictures of 8, 7"]);
 }
 
+#[test]
+fn the_simulation_says_what_memory_its_driver_takes() {
+    if !simulation_is_possible() {
+        return;
+    }
+    let machine = Machine::new();
+    machine.data("net.pkl", network());
+    digits(&machine, "train", 6);
+    digits(&machine, "t10k", 3);
+    let learns = ["--scheme", "bias:2", "--classes"];
+    for (emit, simulate) in [
+        (vec![], vec![]),
+        (
+            [&learns[..], &["3"]].concat(),
+            [&learns[..], &["3,7,8", "--data", "digits", "--steps", "2"]].concat(),
+        ),
+    ] {
+        let emit = [&["tiny", "emit", "net.pkl", "-o", "net", "--json"], &emit[..]].concat();
+        let emitted = machine.run(&emit).ok().json();
+        fs::remove_dir_all(machine.path("data/net")).unwrap();
+        let simulate = [&["tiny", "simulate", "net.pkl"], &simulate[..]].concat();
+        let simulated = with_tools(&machine, &[&simulate[..], &["--json"]].concat()).ok().json();
+        let bytes = |report: &serde_json::Value, what: &str| report[what].as_u64().unwrap();
+        let driver = bytes(&simulated, "driver_sram_bytes");
+        assert!((1..=64).contains(&driver), "{simulated}");
+        assert_eq!(bytes(&simulated, "sram_bytes") - driver, bytes(&emitted, "sram_bytes"));
+        let text = with_tools(&machine, &simulate).ok().stdout;
+        assert!(text.contains(&format!("reading and writing of files {driver}\n")), "{text}");
+    }
+}
+
 /// Runs the program with the compilers and the emulator of this machine within reach.
 fn with_tools(machine: &Machine, arguments: &[&str]) -> Ran {
     let path = std::env::var_os("PATH").unwrap_or_default();

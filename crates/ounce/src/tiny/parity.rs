@@ -27,6 +27,8 @@ pub(crate) struct Report {
     pub(crate) mean_instructions: u64,
     /// RAM in use or set aside.
     pub(crate) sram_bytes: u64,
+    /// The part of it that is not the program's, which `ounce tiny emit` counts: what reads images from files and writes results.
+    pub(crate) driver_sram_bytes: u64,
     /// The part of it that is the stack.
     pub(crate) stack_bytes: u64,
     /// The most of the stack that was in use.
@@ -74,6 +76,7 @@ pub(crate) fn compare(
         instructions: instructions.iter().copied().max().unwrap_or(0),
         mean_instructions: instructions.iter().sum::<u64>() / instructions.len().max(1) as u64,
         sram_bytes: image.sizes.ram(),
+        driver_sram_bytes: image.sizes.ram().saturating_sub(program.memory.sram(image.sizes.stack)),
         stack_bytes: image.sizes.stack,
         stack_peak_bytes: run.stack_peak,
         flash_bytes: image.sizes.flash(),

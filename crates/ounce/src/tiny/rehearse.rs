@@ -53,6 +53,8 @@ struct Report {
     step_instructions: u64,
     mean_step_instructions: u64,
     sram_bytes: u64,
+    /// The part of it that is not the program's, which `ounce tiny emit` counts: what reads images from files and writes results.
+    driver_sram_bytes: u64,
     stack_bytes: u64,
     stack_peak_bytes: u64,
     flash_bytes: u64,
@@ -72,6 +74,7 @@ impl Report {
             step_instructions: outcome.step.most,
             mean_step_instructions: outcome.step.mean,
             sram_bytes: outcome.sizes.ram(),
+            driver_sram_bytes: outcome.sizes.ram().saturating_sub(outcome.memory.sram(outcome.sizes.stack)),
             stack_bytes: outcome.sizes.stack,
             stack_peak_bytes: outcome.stack_peak,
             flash_bytes: outcome.sizes.flash(),
@@ -92,7 +95,7 @@ impl Report {
             (mean(&self.losses[..tenth]), mean(&self.losses[self.losses.len().saturating_sub(tenth)..]));
         format!(
             "instructions  {:>11} an inference, {} a training step at most, {} on average\n\
-             SRAM          {:>11} bytes, of them stack {} (at most {} in use)\n\
+             SRAM          {:>11} bytes, of them stack {} (at most {} in use), reading and writing of files {}\n\
              flash         {:>11} bytes\n\
              loss          {first:>11.4} over the first {tenth} of {} steps, {last:.4} over the last\n\
              accuracy      {:>11} of {} pictures before training, {} after\n\
@@ -103,6 +106,7 @@ impl Report {
             self.sram_bytes,
             self.stack_bytes,
             self.stack_peak_bytes,
+            self.driver_sram_bytes,
             self.flash_bytes,
             self.losses.len(),
             self.right_before,

@@ -68,12 +68,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return output::print_json(&report);
     }
     output::print(&format!(
-        "instructions  {:>11} an inference at most, {} on average\nSRAM          {:>11} bytes, of them stack {} (at most {} in use)\nflash         {:>11} bytes\nresults       {} of {} are those of this machine bit for bit\n",
+        "instructions  {:>11} an inference at most, {} on average\nSRAM          {:>11} bytes, of them stack {} (at most {} in use), reading and writing of files {}\nflash         {:>11} bytes\nresults       {} of {} are those of this machine bit for bit\n",
         report.instructions,
         report.mean_instructions,
         report.sram_bytes,
         report.stack_bytes,
         report.stack_peak_bytes,
+        report.driver_sram_bytes,
         report.flash_bytes,
         report.equal,
         report.images
