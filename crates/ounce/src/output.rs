@@ -65,7 +65,7 @@ fn temporary(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
 }
 
 /// An error of tempfile without the name of the file, which nobody has heard of.
-fn without_path(error: &std::io::Error) -> std::io::Error {
+pub(crate) fn without_path(error: &std::io::Error) -> std::io::Error {
     let text = error.to_string();
     let reason = text.split(" at path ").next().unwrap_or_default();
     std::io::Error::new(error.kind(), reason)

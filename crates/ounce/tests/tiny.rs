@@ -49,6 +49,18 @@ fn what_cannot_be_compiled_is_named() {
     assert!(!machine.path("data/net").exists());
 }
 
+#[test]
+fn a_program_that_cannot_be_written_is_named() {
+    let machine = Machine::new();
+    machine.data("net.pkl", network());
+    machine.data("file", "");
+    for place in ["none/net", "file/net"] {
+        let ran = machine.run(&["tiny", "emit", "net.pkl", "-o", place]);
+        assert!(!ran.stderr.contains(".ounce-"), "{ran:?}");
+        ran.fails(1, &["cannot write", place]);
+    }
+}
+
 /// The network tells five classes; digits have ten, of which three are there.
 #[test]
 fn pictures_of_unknown_classes_are_refused() {

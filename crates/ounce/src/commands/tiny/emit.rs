@@ -5,7 +5,7 @@ use crate::output;
 use crate::tiny::training::{Rounding, trainable};
 use crate::tiny::{Limits, Network};
 use clap::Args;
-use ounce_tiny::emit::{EmitOptions, Emitted, Entry, emit};
+use ounce_tiny::emit::{EmitError, EmitOptions, Emitted, Entry, emit};
 use ounce_tiny::rehearsal::emit_training;
 use ounce_tiny::step::with_classes;
 use serde::Serialize;
@@ -123,11 +123,16 @@ fn program(arguments: &Arguments) -> Result<Emitted> {
 }
 
 /// Writes the folder whole or not at all.
-fn write(program: &Emitted, output: &Path) -> Result<()> {
-    let parent = output.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    let cannot = || format!("cannot write {}", output.display());
-    let temporary = tempfile::Builder::new().prefix(".ounce-").tempdir_in(parent).context(cannot)?;
+fn write(program: &Emitted, target: &Path) -> Result<()> {
+    let parent = target.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let cannot = || format!("cannot write {}", target.display());
+    let temporary = tempfile::Builder::new().prefix(".ounce-").tempdir_in(parent);
+    let temporary = temporary.map_err(|error| output::without_path(&error)).context(cannot)?;
     let folder = temporary.path().join("program");
-    program.write(&folder).map_err(|error| Failure::from_error(&error))?;
-    std::fs::rename(&folder, output).context(cannot)
+    // Nobody has heard of the temporary folder.
+    program.write(&folder).map_err(|error| match error {
+        EmitError::Io { source, .. } => Failure::new(format!("{}: {source}", cannot())),
+        error => Failure::from_error(&error),
+    })?;
+    std::fs::rename(&folder, target).context(cannot)
 }
