@@ -53,6 +53,11 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
+    /// Whether their number was asked for.
+    pub(crate) fn are_given(&self) -> bool {
+        self.threads.is_some()
+    }
+
     /// The number of threads. More than the processors this process may use would only wait for each other, so they are cut, which is
     /// said on standard error.
     pub(crate) fn get(&self) -> usize {

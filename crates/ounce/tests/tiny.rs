@@ -50,6 +50,40 @@ fn what_cannot_be_compiled_is_named() {
 }
 
 #[test]
+fn options_of_no_effect_are_refused() {
+    let machine = Machine::new();
+    machine.data("net.pkl", network());
+    let fails = |arguments: &[&str], words: &[&str]| {
+        machine.run(&[&["tiny"], arguments].concat()).fails(2, words);
+    };
+    for option in [
+        ["--steps", "5"],
+        ["--classes", "a,b"],
+        ["--rounding", "nearest"],
+        ["--rate", "0.1"],
+        ["--bias-rate", "0.1"],
+    ] {
+        fails(&[&["simulate", "net.pkl"], &option[..]].concat(), &["--scheme"]);
+    }
+    fails(&["emit", "net.pkl", "-o", "c", "--seed", "1"], &["--scheme"]);
+    for (file, option) in [
+        ("net.tflite", "--size"),
+        ("net.onnx", "--size"),
+        ("net.json", "--size"),
+        ("net.tflite", "--trained"),
+        ("net.tflite", "--calibration"),
+        ("net.onnx", "--parameters"),
+        ("net.pkl", "--scales"),
+    ] {
+        machine.data(file, if file == "net.pkl" { network() } else { String::new() });
+        for command in [&["emit", "-o", "c"][..], &["simulate"]] {
+            fails(&[command, &[file, option, "8"]].concat(), &[option, file, "leave it out"]);
+        }
+    }
+    assert!(!machine.path("data/c").exists());
+}
+
+#[test]
 fn a_program_that_cannot_be_written_is_named() {
     let machine = Machine::new();
     machine.data("net.pkl", network());

@@ -182,6 +182,20 @@ fn what_cannot_be_planned_is_said() {
     plan(&["--scheme", "bias:9"]).fails(1, &["last 9", "has 4"]);
     plan(&["--scheme", "nothing.toml"]).fails(1, &["nothing.toml"]);
     plan(&["--search"]).fails(2, &["--contributions"]);
+    for option in [
+        "--train",
+        "--validation",
+        "--epochs",
+        "--batch",
+        "--rate",
+        "--bias-rate",
+        "--base",
+        "--seeds",
+        "--seed",
+        "-t",
+    ] {
+        plan(&[option, "1"]).fails(2, &["--data"]);
+    }
     plan(&["--contributions", "c", "--search", "--budget-kb", "nan"])
         .fails(2, &["--budget-kb", "0 or above"]);
     plan(&["--size", "0"]).fails(1, &["net.pkl"]);

@@ -249,6 +249,17 @@ fn bad_arguments_are_named() {
     machine.data("bad.toml", "biases = 2\nlayers = 3\n");
     fails(1, &["small.pkl", "--data", "digits", "--scheme", "bad.toml"], &["bad.toml", "layers"]);
     fails(2, &["small.pkl", "--data", "digits", "--rate", "nan"], &["NaN"]);
+    fails(
+        2,
+        &["small.pkl", "--data", "digits", "--epochs", "2", "--warmup", "3"],
+        &["--warmup 3", "2 epochs"],
+    );
+    fails(2, &["small.pkl", "--data", "digits", "--cut", "2"], &["--cache"]);
+    fails(
+        2,
+        &["small.pkl", "--data", "digits", "--cut", "5", "--cache", "c"],
+        &["--cut 5", "4 convolutions"],
+    );
     fails(1, &["small.pkl", "--data", "digits", "-o", "out", "--resume"], &["no checkpoint"]);
     let damaged = machine.path("data/digits/t10k-labels-idx1-ubyte");
     fs::write(&damaged, b"\0\0\x08\x01\0\0\0\x05").unwrap();

@@ -51,6 +51,29 @@ impl Network {
         &self.model
     }
 
+    /// Refuses options that are of no effect on a network of this kind.
+    ///
+    /// # Errors
+    /// Which option, and what it is for.
+    pub(crate) fn check(&self) -> Result<()> {
+        let kind = self.path().extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        let options = [
+            ("--size", self.size.is_some(), "pkl", "other networks say for what images they were made"),
+            ("--trained", self.trained.is_some(), "pkl", "other networks are not trained"),
+            ("--calibration", self.calibration.is_some(), "onnx", "other networks are in bytes already"),
+            ("--parameters", self.parameters.is_some(), "json", "other networks have their own"),
+            ("--scales", self.scales.is_some(), "json", "other networks have their own"),
+        ];
+        match options.into_iter().find(|(_, given, of, _)| *given && *of != kind) {
+            None => Ok(()),
+            Some((option, _, of, reason)) => {
+                let cause =
+                    format!("{option} is for networks in .{of} files, not for {}", self.path().display());
+                Err(Failure::usage(cause).hint(format!("leave it out: {reason}")))
+            }
+        }
+    }
+
     /// Height and width of images, if given.
     pub(crate) fn size(&self) -> Option<usize> {
         self.size
@@ -122,6 +145,10 @@ impl Network {
         let options = quantize::Options { bytes_outside: true, ..quantize::Options::default() };
         let cannot = || format!("cannot quantize {}", self.model.display());
         if graph.nodes().iter().any(|node| matches!(node.op, Op::Quantize(_) | Op::Dequantize(_))) {
+            if self.calibration.is_some() {
+                let cause = format!("{} is quantized already", self.model.display());
+                return Err(Failure::usage(cause).hint("leave --calibration out"));
+            }
             return Ok(quantize::fuse(graph, &options).context(cannot)?.graph);
         }
         let Some(folder) = &self.calibration else {

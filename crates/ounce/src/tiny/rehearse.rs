@@ -23,19 +23,19 @@ pub(crate) struct Learning {
     #[arg(long, value_name = "FILE|NAME", requires = "data")]
     pub(crate) scheme: Option<String>,
     /// How many pictures it learns from, one a step
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = crate::cli::at_least_one())]
+    #[arg(long, value_name = "N", requires = "scheme", default_value_t = 100, value_parser = crate::cli::at_least_one())]
     steps: usize,
     /// Classes, in the order of the outputs [default: all of the data]
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,..", requires = "scheme", value_delimiter = ',')]
     classes: Vec<String>,
     /// How updated weights become integers
-    #[arg(long, value_enum, default_value_t = Rounding::Stochastic)]
+    #[arg(long, value_enum, requires = "scheme", default_value_t = Rounding::Stochastic)]
     rounding: Rounding,
     /// Learning rate of weights
-    #[arg(long, value_name = "X", default_value_t = 0.0008)]
+    #[arg(long, value_name = "X", requires = "scheme", default_value_t = 0.0008)]
     rate: f32,
     /// Learning rate of biases [default: half of --rate]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", requires = "scheme")]
     bias_rate: Option<f32>,
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, requires = "scheme", default_value_t = Rounding::Stochastic)]
     rounding: Rounding,
     /// Of the new classifier and of stochastic rounding
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", requires = "scheme", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
     limits: Limits,
@@ -63,6 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let cause = format!("{} exists", arguments.output.display());
         return Err(Failure::new(cause).hint("name another folder, or remove it"));
     }
+    arguments.network.check()?;
     let program = program(arguments)?;
     let (budget, memory) = (arguments.limits.budget(), program.memory);
     let fits = budget.check(&memory);

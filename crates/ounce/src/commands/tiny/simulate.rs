@@ -49,6 +49,7 @@ enum Processor {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    arguments.network.check()?;
     let target = match arguments.target {
         Processor::M4 => Target::CortexM4,
         Processor::M7 => Target::CortexM7,

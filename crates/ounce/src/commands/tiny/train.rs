@@ -83,7 +83,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Count the convolutions from this one on as not frozen, so that trainings of several schemes share a --cache
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "cache")]
     cut: Option<usize>,
     /// Go on with the training whose checkpoint lies in the folder
     #[arg(long, requires = "output")]
@@ -134,8 +134,15 @@ impl Arguments {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let [rate, bias_rate] = trainable::rates(arguments.rate, arguments.bias_rate)?;
+    if arguments.warmup > arguments.epochs {
+        let cause = format!("--warmup {}, but there are {} epochs", arguments.warmup, arguments.epochs);
+        return Err(Failure::usage(cause).hint("give at most as many as --epochs"));
+    }
     let original = trainable::read(&arguments.model)?;
     let convs = original.convs().count() - 1;
+    if let Some(cut) = arguments.cut.filter(|cut| *cut > convs) {
+        return Err(Failure::usage(format!("--cut {cut}, but the network has {convs} convolutions")));
+    }
     let scheme = trainable::scheme(&arguments.scheme, &arguments.model, convs)?;
     let selection = Selection {
         classes: arguments.classes.clone(),

@@ -30,31 +30,31 @@ pub(crate) struct Analysis {
     #[arg(long, value_name = "FILE", requires = "contributions")]
     figure: Option<PathBuf>,
     /// How many pictures to train on
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one())]
+    #[arg(long, value_name = "N", requires = "data", default_value_t = 2000, value_parser = at_least_one())]
     train: usize,
     /// How many other pictures of the training part to measure on
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one())]
+    #[arg(long, value_name = "N", requires = "data", default_value_t = 2000, value_parser = at_least_one())]
     validation: usize,
     /// Passes over the pictures
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = at_least_one())]
+    #[arg(long, value_name = "N", requires = "data", default_value_t = 2, value_parser = at_least_one())]
     epochs: usize,
     /// Pictures a step
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one())]
+    #[arg(long, value_name = "N", requires = "data", default_value_t = 8, value_parser = at_least_one())]
     batch: usize,
     /// Learning rate of weights; it falls along half a cosine
-    #[arg(long, value_name = "X", default_value_t = 0.025)]
+    #[arg(long, value_name = "X", requires = "data", default_value_t = 0.025)]
     rate: f32,
     /// Learning rate of biases [default: half of --rate]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", requires = "data")]
     bias_rate: Option<f32>,
     /// Biases of how many convolutions are trained along with weights; weights before them are not tried [default: four sevenths of all]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "data")]
     base: Option<usize>,
     /// How often everything is measured
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one())]
+    #[arg(long, value_name = "N", requires = "data", default_value_t = 1, value_parser = at_least_one())]
     seeds: usize,
     /// The first seed
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", requires = "data", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
     threads: Threads,
@@ -74,6 +74,10 @@ impl Analysis {
         size: Option<usize>,
         interrupt: &Interrupt,
     ) -> Result<Option<Contributions>> {
+        if self.data.is_none() && self.threads.are_given() {
+            return Err(Failure::usage("--threads is for measuring contributions")
+                .hint("give --data, or leave it out"));
+        }
         let Some(path) = &self.contributions else { return Ok(None) };
         let convs = network.convs().count() - 1;
         if let Some(figure) = &self.figure {
