@@ -97,7 +97,7 @@ pub(crate) struct Finish {
     pub(crate) count: usize,
 }
 
-/// Scales the sums of `P` places and stores them from `to` on.
+/// Scales the sums of `P` places, at most 12, and stores them from `to` on.
 ///
 /// # Safety
 /// `count` bytes are writable for every place, which no other call writes.
@@ -109,18 +109,39 @@ pub(crate) unsafe fn store<S: Int8, const P: usize>(
     finish: Finish,
     to: *mut i8,
 ) {
-    for first in (0..P).step_by(4) {
-        let (mut y, mut at) = ([s.splat(0); 4], [to; 4]);
-        // SAFETY: as the caller promises.
-        unsafe {
-            for i in 0..4 {
-                let p = (first + i).min(P - 1);
-                y[i] = scale.apply(s, sums[p]);
-                at[i] = to.wrapping_add(p * finish.step);
-            }
-            s.store_places(y, finish.zero, finish.bounds, at, finish.count);
+    // Written out, for sums that a loop of unknown index reads would be kept in memory.
+    // SAFETY: as the caller promises.
+    unsafe {
+        four::<S, P, 0>(s, sums, scale, finish, to);
+        if P > 4 {
+            four::<S, P, 4>(s, sums, scale, finish, to);
+        }
+        if P > 8 {
+            four::<S, P, 8>(s, sums, scale, finish, to);
         }
     }
+}
+
+/// Four of the places from `FIRST` on, the last again where there are fewer.
+///
+/// # Safety
+/// As [`store`].
+#[inline(always)]
+unsafe fn four<S: Int8, const P: usize, const FIRST: usize>(
+    s: S,
+    sums: &[S::Sums; P],
+    scale: impl EachScale<S>,
+    finish: Finish,
+    to: *mut i8,
+) {
+    let last = P - 1;
+    let places = [FIRST.min(last), (FIRST + 1).min(last), (FIRST + 2).min(last), (FIRST + 3).min(last)];
+    let [a, b, c, d] = places;
+    let y =
+        [scale.apply(s, sums[a]), scale.apply(s, sums[b]), scale.apply(s, sums[c]), scale.apply(s, sums[d])];
+    let at = |p: usize| to.wrapping_add(p * finish.step);
+    // SAFETY: as the caller promises.
+    unsafe { s.store_places(y, finish.zero, finish.bounds, [at(a), at(b), at(c), at(d)], finish.count) };
 }
 
 /// Rows of the image that are interleaved with each other at most: four quads.

@@ -1,6 +1,5 @@
 //! Products of places of an image, whose channels lie side by side, with panels of weights.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::Int8;
@@ -133,23 +132,39 @@ fn tile<S: Int8, const V: usize, const R: usize>(
             at += 4 * PANEL;
         }
     }
-    // Sums that a loop of unknown index reads would be kept in memory throughout, so they are copied there once.
-    let mut done = [[MaybeUninit::<S::Sums>::uninit(); R]; V];
-    for r in 0..R {
-        for v in 0..V {
-            done[v][r].write(sums[r][v]);
+    // SAFETY: scales reach as far as panels, results were checked by `multiply`, whose caller promises that no other call writes them.
+    unsafe {
+        finish::<S, V, R, 0>(s, job, &sums, vector, place);
+        if V > 1 {
+            finish::<S, V, R, 1>(s, job, &sums, vector, place);
         }
-    }
-    for v in 0..V {
-        let channel = (vector + v) * S::LANES;
-        let count = S::LANES.min(job.outputs - channel);
-        let finish = Finish { zero: job.zero, bounds: job.bounds, step: job.outputs, count };
-        let to = job.y.as_mut_ptr().wrapping_add(place * job.outputs + channel);
-        // SAFETY: all sums have been written, scales reach as far as panels, results were checked by `multiply`, whose caller promises that no other call writes them.
-        unsafe {
-            let sums = &*(&raw const done[v]).cast::<[S::Sums; R]>();
-            with_scale!(s, job.scales, channel, |scale| store(s, sums, scale, finish, to));
+        if V > 2 {
+            finish::<S, V, R, 2>(s, job, &sums, vector, place);
         }
     }
     R
+}
+
+/// Scales and stores vector `AT` of every place, if there are so many.
+///
+/// # Safety
+/// The channels have scales, and all places results, which no other call writes.
+#[inline(always)]
+unsafe fn finish<S: Int8, const V: usize, const R: usize, const AT: usize>(
+    s: S,
+    job: &Places<'_>,
+    sums: &[[S::Sums; V]; R],
+    vector: usize,
+    place: usize,
+) {
+    let channel = (vector + AT) * S::LANES;
+    let count = S::LANES.min(job.outputs - channel);
+    let finish = Finish { zero: job.zero, bounds: job.bounds, step: job.outputs, count };
+    let to = job.y.as_mut_ptr().wrapping_add(place * job.outputs + channel);
+    let mut column = [s.splat(0); R];
+    for r in 0..R {
+        column[r] = sums[r][AT % V];
+    }
+    // SAFETY: as the caller promises.
+    unsafe { with_scale!(s, job.scales, channel, |scale| store(s, &column, scale, finish, to)) };
 }
