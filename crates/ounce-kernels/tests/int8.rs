@@ -5,7 +5,7 @@ mod support;
 
 use ounce_kernels::ops::{
     ConvGeometry, Int8Add, Int8ChannelsLast, Int8Conv, Int8FixedAdd, Int8Output, Scale, Term, int8_add,
-    int8_add_tables, int8_clamp, int8_conv, int8_conv_scratch, int8_fixed_add, int8_quantize, int8_widen,
+    int8_clamp, int8_conv, int8_conv_scratch, int8_fixed_add, int8_quantize, int8_widen,
 };
 use ounce_kernels::{Kernels, ThreadPool};
 use support::Random;

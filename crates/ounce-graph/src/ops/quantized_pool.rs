@@ -1,5 +1,7 @@
 //! The mean of every channel of bytes.
 
+use ounce_kernels::Team;
+
 use super::{BinaryKind, Expand, Op, PoolKind, Window};
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
@@ -87,29 +89,44 @@ impl Operator for ChannelsLastMean {
     }
 
     fn reference(&self, io: &mut Io<'_, '_>) {
-        let [places, channels] = [io.shape(0)[1] * io.shape(0)[2], io.shape(0)[3]];
+        let (places, channels) = (io.shape(0)[1] * io.shape(0)[2], io.shape(0)[3]);
         let (y, x) = (io.take_i8(0), io.i8(0));
-        let [low, high] = self.bounds;
-        // As many sums at a time as stay in registers and the nearest cache.
-        const TOGETHER: usize = 256;
         for (n, y) in y.chunks_exact_mut(channels.max(1)).enumerate() {
             let x = &x[n * places * channels..][..places * channels];
-            for (part, y) in y.chunks_mut(TOGETHER).enumerate() {
-                let mut sums = [0i32; TOGETHER];
-                for row in x.chunks_exact(channels) {
-                    for (sum, x) in sums.iter_mut().zip(&row[part * TOGETHER..][..y.len()]) {
-                        *sum += i32::from(*x);
-                    }
-                }
-                for (y, sum) in y.iter_mut().zip(sums) {
-                    let mean = f64::from(sum) / places as f64;
-                    let mean = match self.rounding {
-                        MeanRounding::TiesEven => mean.round_ties_even(),
-                        MeanRounding::TiesAway => mean.round(),
-                    };
-                    *y = (mean as i8).clamp(low, high);
-                }
+            y.chunks_mut(TOGETHER).enumerate().for_each(|(part, y)| self.means(x, channels, part, y));
+        }
+    }
+
+    fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
+        let (places, channels) = (io.shape(0)[1] * io.shape(0)[2], io.shape(0)[3]);
+        let (y, x) = (io.take_i8(0), io.i8(0));
+        for (n, y) in y.chunks_exact_mut(channels.max(1)).enumerate() {
+            let x = &x[n * places * channels..][..places * channels];
+            team.for_each_chunk_mut(y, TOGETHER, |part, y| self.means(x, channels, part, y));
+        }
+    }
+}
+
+/// Channels whose sums stay in registers and the nearest cache.
+const TOGETHER: usize = 256;
+
+impl ChannelsLastMean {
+    /// The means of part number `part` of the channels of an image.
+    fn means(&self, x: &[i8], channels: usize, part: usize, y: &mut [i8]) {
+        let mut sums = [0i32; TOGETHER];
+        for row in x.chunks_exact(channels) {
+            for (sum, x) in sums.iter_mut().zip(&row[part * TOGETHER..][..y.len()]) {
+                *sum += i32::from(*x);
             }
+        }
+        let places = x.len() / channels;
+        for (y, sum) in y.iter_mut().zip(sums) {
+            let mean = f64::from(sum) / places as f64;
+            let mean = match self.rounding {
+                MeanRounding::TiesEven => mean.round_ties_even(),
+                MeanRounding::TiesAway => mean.round(),
+            };
+            *y = (mean as i8).clamp(self.bounds[0], self.bounds[1]);
         }
     }
 }
