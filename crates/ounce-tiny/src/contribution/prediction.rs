@@ -170,10 +170,13 @@ mod tests {
         assert_eq!(prediction.choices().len(), 2);
         // A standard error is taken off.
         let error = 0.0125;
-        assert_eq!(prediction.choices()[0], Choice { conv: 3, shares: vec![(0.5, 0.09375 - error)] });
+        let Choice { conv, shares } = &prediction.choices()[0];
+        assert!(*conv == 3 && shares.len() == 1 && shares[0].0 == 0.5, "{shares:?}");
+        assert!((shares[0].1 - (0.09375 - error)).abs() < 1e-12, "{shares:?}");
         let weights = [(3, 1.0), (4, 0.25), (5, 1.0)].map(|(conv, share)| TrainedWeight { conv, share });
         let scheme = Scheme { biases: 4, weights: weights.to_vec() };
-        assert_eq!(prediction.accuracy(&scheme), 0.75 + (0.09375 - error) + (0.0625 - error));
+        let sum = 0.75 + (0.09375 - error) + (0.0625 - error);
+        assert!((prediction.accuracy(&scheme) - sum).abs() < 1e-12);
         let mut uncertain = found();
         uncertain.setting.validation = 10;
         assert!(Prediction::of(&uncertain).unwrap().choices().is_empty());
