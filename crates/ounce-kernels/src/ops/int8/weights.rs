@@ -3,8 +3,8 @@
 use super::{Int8Conv, Scale};
 use crate::amplitudes::Line;
 use crate::ops::ConvGeometry;
-use crate::simd::int8::channels::ChannelScales;
 use crate::simd::int8::places::PANEL;
+use crate::simd::int8::scales::ChannelScales;
 
 /// Packed weights, with what belongs to each output channel. Channels are padded to whole panels.
 pub(super) struct Packed {

@@ -11,6 +11,7 @@ pub(crate) mod depthwise;
 pub(crate) mod finish;
 pub(crate) mod places;
 pub(crate) mod quantize;
+pub(crate) mod scales;
 
 use crate::ops::Scale;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Int8;
-use super::channels::{ChannelScales, Finish, Fixed, Nearest, Truncated, store, with_scale};
+use super::scales::{ChannelScales, Finish, Fixed, Nearest, Truncated, store, with_scale};
 use crate::pool::SharedMut;
 
 /// Output channels of a panel.
