@@ -9,6 +9,8 @@ mod common;
 
 use common::tiny::{digits, network, other_digits, other_network};
 use common::{Machine, need};
+use ounce_tiny::contribution::{Contributions, Point};
+use ounce_tiny::scheme::TrainedWeight;
 use std::fs;
 
 #[test]
@@ -135,7 +137,20 @@ fn a_search_ends_with_the_best_so_far() {
     let model = need!("OUNCE_TEST_DATA", "tiny/mcunet-5fps.pkl");
     let known = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemes/mcunet-5fps/contributions.json");
     let machine = Machine::new();
-    let search = ["tiny", "plan", &model, "--contributions", known, "--search", "--scheme", "49"];
+    // All weights are made to help, so that there is much to search through.
+    let mut found = Contributions::parse(&fs::read_to_string(known).unwrap()).unwrap();
+    found.setting.validation = 1 << 30;
+    found.weights.clear();
+    for conv in found.convs - found.base..found.convs {
+        for share in [0.25, 0.5, 1.0] {
+            found.record(
+                Point::Weights(TrainedWeight { conv, share }),
+                0.8 + 0.001 * conv as f64 + 0.01 * share,
+            );
+        }
+    }
+    machine.data("gains.json", found.to_text());
+    let search = ["tiny", "plan", &model, "--contributions", "gains.json", "--search", "--scheme", "49"];
     let run = |more: &[&str]| machine.run(&[&search[..], more].concat());
     // However few schemes are tried, one that fits is found; and if there is none, that is said.
     for evaluations in ["1", "2"] {
