@@ -54,10 +54,10 @@ impl Origin {
         Ok(Self { network: self::network(network), pictures: pictures(parts)? })
     }
 
-    /// Checks that what says that it came from here may be gone on with: that network and pictures are still those.
+    /// Checks that a result may be gone on with: that what it says of its origin, `found`, is this one.
     ///
     /// # Errors
-    /// [`OriginError`] if not, or if `found` says nothing.
+    /// [`OriginError`] if not, or if it says nothing.
     pub fn check(&self, found: Option<&Self>) -> Result<(), OriginError> {
         let found = found.ok_or(OriginError::Unknown)?;
         found.check_network(&self.network)?;

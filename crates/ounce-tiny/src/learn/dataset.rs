@@ -214,6 +214,17 @@ impl Part {
         self.items.iter().map(|(_, label)| *label).collect()
     }
 
+    /// Label and bytes of every picture, as its file has them (of MNIST, the pixels).
+    ///
+    /// # Errors
+    /// [`DataError`], which names the file.
+    pub(crate) fn files(&self) -> impl Iterator<Item = Result<(i32, Cow<'_, [u8]>), DataError>> {
+        self.items.iter().map(|(at, label)| match &*self.source {
+            Source::Pictures(set) => Ok((*label, set.bytes(*at)?)),
+            Source::Idx(_, set) => Ok((*label, Cow::Borrowed(set.picture(*at).unwrap_or_default()))),
+        })
+    }
+
     /// Reads a picture.
     ///
     /// # Errors
@@ -230,19 +241,6 @@ impl Part {
                 picture.ok_or_else(|| DataError { path: path.clone(), fault: missing() })
             }
         }
-    }
-}
-
-impl Part {
-    /// Label and bytes of every picture, as its file has them (of MNIST, the pixels).
-    ///
-    /// # Errors
-    /// [`DataError`], which names the file.
-    pub(crate) fn files(&self) -> impl Iterator<Item = Result<(i32, Cow<'_, [u8]>), DataError>> {
-        self.items.iter().map(|(at, label)| match &*self.source {
-            Source::Pictures(set) => Ok((*label, set.bytes(*at)?)),
-            Source::Idx(_, set) => Ok((*label, Cow::Borrowed(set.picture(*at).unwrap_or_default()))),
-        })
     }
 }
 
