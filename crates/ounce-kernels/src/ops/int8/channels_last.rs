@@ -139,7 +139,7 @@ impl Int8ChannelsLast {
         let g = &self.geometry;
         let panels = g.outputs.div_ceil(PANEL);
         let work = places * g.depth() * g.outputs;
-        let wanted = if threads == 1 { 1 } else { (work / TASK).clamp(1, 8 * threads) };
+        let wanted = if threads == 1 { 1 } else { (work / TASK).clamp(1, 2 * threads) };
         let rows = places.div_ceil(wanted).next_multiple_of(TILE).min(most);
         let across = wanted.div_ceil(places.div_ceil(rows));
         [rows, panels.div_ceil(across)]
@@ -231,7 +231,7 @@ impl Int8ChannelsLast {
         let bands = g.places[0].div_ceil(packed.outputs);
         let vectors = g.channels.div_ceil(PANEL);
         let work = g.batch * g.places_len() * g.outputs * (4 * packed.rows.div_ceil(4) * g.kernel[1] + TILE);
-        let wanted = if team.threads() == 1 { 1 } else { (work / TASK).clamp(1, 16 * team.threads()) };
+        let wanted = if team.threads() == 1 { 1 } else { (work / TASK).clamp(1, 4 * team.threads()) };
         let together = (g.batch * bands).div_ceil(wanted);
         let rows = (g.batch * bands).div_ceil(together);
         let part = vectors.div_ceil(wanted.div_ceil(rows));
