@@ -284,8 +284,10 @@ unsafe impl Int8 for Avx512 {
             let zero = _mm512_set1_epi16(zero);
             let first = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero);
             let last = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero);
-            let y = _mm512_packs_epi16(first, last);
-            let y = _mm512_max_epi8(_mm512_min_epi8(y, _mm512_set1_epi8(high)), _mm512_set1_epi8(low));
+            let mut y = _mm512_packs_epi16(first, last);
+            if [low, high] != [i8::MIN, i8::MAX] {
+                y = _mm512_max_epi8(_mm512_min_epi8(y, _mm512_set1_epi8(high)), _mm512_set1_epi8(low));
+            }
             let words = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             let y = _mm512_permutexvar_epi32(words, y);
             let rows = [
@@ -297,6 +299,11 @@ unsafe impl Int8 for Avx512 {
             if count == 16 {
                 for i in 0..4 {
                     _mm_storeu_si128(to[i].cast(), rows[i]);
+                }
+            } else if count == 8 {
+                // Much faster than by a mask, and what is left of 24 or 40 channels.
+                for i in 0..4 {
+                    _mm_storel_epi64(to[i].cast(), rows[i]);
                 }
             } else {
                 for i in 0..4 {

@@ -1,5 +1,7 @@
 //! Convolutions of bytes whose channels lie side by side, `[batch, height, width, channels]`, with weights that do not change and so are packed beforehand.
 
+use std::ops::Range;
+
 use super::weights::{self, Packed};
 use super::{Int8Conv, Scale};
 use crate::Team;
@@ -134,15 +136,13 @@ impl Int8ChannelsLast {
         }
     }
 
-    /// How `places` and panels are shared out: places of a task, and panels of a task.
+    /// How `places` and panels are shared out: parts of the places, each at most `most`, and parts of the panels.
     fn tasks(&self, threads: usize, places: usize, most: usize) -> [usize; 2] {
         let g = &self.geometry;
-        let panels = g.outputs.div_ceil(PANEL);
-        let work = places * g.depth() * g.outputs;
-        let wanted = if threads == 1 { 1 } else { (work / TASK).clamp(1, 8 * threads) };
-        let rows = places.div_ceil(wanted).next_multiple_of(TILE).min(most);
-        let across = wanted.div_ceil(places.div_ceil(rows));
-        [rows, panels.div_ceil(across)]
+        let wanted = wanted(threads, places * g.depth() * g.outputs);
+        let tiles = places.div_ceil(TILE);
+        let down = places.div_ceil(most).next_multiple_of(wanted.min(threads)).max(wanted).min(tiles);
+        [down, wanted.div_ceil(down).min(g.outputs.div_ceil(PANEL))]
     }
 
     /// Every place is a row of the image.
@@ -150,13 +150,11 @@ impl Int8ChannelsLast {
         let g = &self.geometry;
         let (channels, pixel) = (g.channels, g.channels.next_multiple_of(4));
         let places = g.batch * g.places_len();
-        let [rows, panels] = self.tasks(team.threads(), places, (BLOCK / pixel / TILE).max(1) * TILE);
-        let all = self.job(y).columns.end;
-        let across = all.div_ceil(panels);
+        let [down, across] = self.tasks(team.threads(), places, (BLOCK / pixel / TILE).max(1) * TILE);
+        let panels = self.job(y).columns.end;
         let kernels = team.kernels();
-        team.run_with_buffers(places.div_ceil(rows) * across, |task, buffers| {
-            let (block, part) = (task / across, task % across);
-            let places = block * rows..places.min((block + 1) * rows);
+        team.run_with_buffers(down * across, |task, buffers| {
+            let places = tiles(places, down, task / across);
             let copy = bytes_at_least(&mut buffers.lines, places.len() * pixel);
             let from = &x[places.start * channels..places.end * channels];
             let to: &mut [i8] = bytemuck::cast_slice_mut(copy);
@@ -167,7 +165,7 @@ impl Int8ChannelsLast {
                 flip_pixels(from, to, channels);
             }
             let steps = [0, pixel];
-            let columns = part * panels..all.min((part + 1) * panels);
+            let columns = part(panels, across, task % across);
             let width = places.len();
             let origin = places.start;
             kernels.int8_places(&Places { x: copy, width, steps, places, origin, columns, ..self.job(y) });
@@ -177,14 +175,13 @@ impl Int8ChannelsLast {
     /// Places of one image that lies padded in `padded`; the first is number `first` of the result.
     fn windows(&self, team: &mut Team<'_>, padded: &[u8], y: &SharedMut<'_, i8>, first: usize) {
         let places = self.geometry.places_len();
-        let [rows, panels] = self.tasks(team.threads(), places, places);
-        let all = self.job(y).columns.end;
-        let across = all.div_ceil(panels);
+        let [down, across] = self.tasks(team.threads(), places, places);
+        let panels = self.job(y).columns.end;
         let kernels = team.kernels();
-        team.run_with_buffers(places.div_ceil(rows) * across, |task, _| {
-            let (block, part) = (task / across, task % across);
-            let places = first + block * rows..first + places.min((block + 1) * rows);
-            let columns = part * panels..all.min((part + 1) * panels);
+        team.run_with_buffers(down * across, |task, _| {
+            let places = tiles(places, down, task / across);
+            let (places, columns) =
+                (first + places.start..first + places.end, part(panels, across, task % across));
             kernels.int8_places(&Places { x: padded, places, origin: first, columns, ..self.job(y) });
         });
     }
@@ -231,16 +228,15 @@ impl Int8ChannelsLast {
         let bands = g.places[0].div_ceil(packed.outputs);
         let vectors = g.channels.div_ceil(PANEL);
         let work = g.batch * g.places_len() * g.outputs * (4 * packed.rows.div_ceil(4) * g.kernel[1] + TILE);
-        let wanted = if team.threads() == 1 { 1 } else { (work / TASK).clamp(1, 16 * team.threads()) };
-        let together = (g.batch * bands).div_ceil(wanted);
-        let rows = (g.batch * bands).div_ceil(together);
-        let part = vectors.div_ceil(wanted.div_ceil(rows));
-        let across = vectors.div_ceil(part);
+        let wanted = wanted(team.threads(), work);
+        let down = wanted.min(g.batch * bands);
+        let across = wanted.div_ceil(down).min(vectors);
         let kernels = team.kernels();
-        team.run_with_buffers(rows * across, |task, buffers| {
+        team.run_with_buffers(down * across, |task, buffers| {
             let scratch = bytes_at_least(&mut buffers.lines, band_len(g.span(1), packed.rows));
-            let (block, first) = (task / across, task % across * part * PANEL);
-            for number in block * together..(g.batch * bands).min((block + 1) * together) {
+            let columns = part(vectors, across, task % across);
+            let channels = columns.start * PANEL..g.channels.min(columns.end * PANEL);
+            for number in part(g.batch * bands, down, task / across) {
                 let (n, row) = (number / bands, number % bands * packed.outputs);
                 let mut rows = [None; MAX_ROWS];
                 for (i, at) in rows.iter_mut().enumerate().take(packed.reach) {
@@ -267,7 +263,7 @@ impl Int8ChannelsLast {
                         row: n * g.places[0] + row,
                         count: packed.outputs.min(g.places[0] - row),
                         width: g.places[1],
-                        channels: first..g.channels.min(first + part * PANEL),
+                        channels: channels.clone(),
                         y,
                     },
                     scratch,
@@ -275,6 +271,22 @@ impl Int8ChannelsLast {
             }
         });
     }
+}
+
+/// Tasks that so many products are worth: as many for each thread.
+fn wanted(threads: usize, products: usize) -> usize {
+    if threads == 1 { 1 } else { (products / TASK / threads).clamp(1, 4) * threads }
+}
+
+/// Part number `i` of `0..count`, cut into parts that differ by one at most.
+fn part(count: usize, parts: usize, i: usize) -> Range<usize> {
+    count * i / parts..count * (i + 1) / parts
+}
+
+/// Part number `i` of some places, cut between tiles.
+fn tiles(places: usize, parts: usize, i: usize) -> Range<usize> {
+    let tiles = part(places.div_ceil(TILE), parts, i);
+    tiles.start * TILE..places.min(tiles.end * TILE)
 }
 
 /// Pixels of `channels` each, 128 added, padded to quads.

@@ -64,6 +64,10 @@ pub(crate) fn convolve<S: Int8>(s: S, job: &Band<'_>, scratch: &mut [u8]) {
     assert!((job.width - 1) * job.stride + (job.kernel - 1) * job.dilation < job.columns);
     assert!((job.row + job.count) * job.width * job.image[1] <= job.y.len());
     assert!(job.channels.end <= job.image[1]);
+    // Columns of padding are the same for all channels.
+    let (zero, inside, column) = ((128 + i32::from(job.x_zero)) as u8, inside(job), quads * 4 * S::LANES);
+    scratch[..inside.start * column].fill(zero);
+    scratch[inside.end * column..job.columns * column].fill(zero);
     for first in job.channels.clone().step_by(S::LANES) {
         let live = S::LANES.min(job.channels.end - first);
         fill(s, job, first, live, scratch);
@@ -112,20 +116,19 @@ unsafe fn rows<S: Int8>(
     }
 }
 
+/// Columns of a band that lie in the image.
+fn inside(job: &Band<'_>) -> std::ops::Range<usize> {
+    job.before.min(job.columns)..job.columns.min(job.before + job.image[0])
+}
+
 /// Interleaves the rows of `live` channels from `first` on: for every column, for each four rows, a quad of every channel.
 #[inline(always)]
 fn fill<S: Int8>(s: S, job: &Band<'_>, first: usize, live: usize, scratch: &mut [u8]) {
-    let [width, channels] = job.image;
+    let channels = job.image[1];
     let bytes = 4 * S::LANES;
     let quads = job.rows.len() / 4;
     let padding = [job.x_zero; 64];
-    let zero = (128 + i32::from(job.x_zero)) as u8;
-    let inside = job.before.min(job.columns)..job.columns.min(job.before + width);
-    if inside.is_empty() {
-        return scratch[..job.columns * quads * bytes].fill(zero);
-    }
-    scratch[..inside.start * quads * bytes].fill(zero);
-    scratch[inside.end * quads * bytes..job.columns * quads * bytes].fill(zero);
+    let inside = inside(job);
     for quad in 0..quads {
         let rows: [Option<usize>; 4] = std::array::from_fn(|i| job.rows[quad * 4 + i]);
         // Pixels from which on a vector can be read.
