@@ -38,6 +38,7 @@ use crate::ops::{Activation, Int8Add, Norm, Scale};
 use crate::quantize::{QuantizedRowMut, QuantizedView, TokenView};
 use crate::simd::Element;
 use crate::simd::attend::Query;
+use crate::simd::batch_norm::{Affine, Planes as BatchPlanes, PlanesMut as BatchPlanesMut};
 use crate::simd::gemm::Tile;
 use crate::simd::int8::columns::Columns;
 use crate::simd::int8::dense::Dense;
@@ -79,6 +80,10 @@ pub(crate) struct Table {
     correlate: unsafe fn(&[f32], &[usize], &[f32], f32, &mut [f32]),
     correlate_taps: unsafe fn(&[f32], &[usize], &[f32], &mut [f32]),
     inner_products: unsafe fn(&Rows<'_>) -> [[f32; 4]; 4],
+    batch_moments: unsafe fn(BatchPlanes<'_>) -> [f64; 2],
+    batch_normalize: unsafe fn(BatchPlanes<'_>, &Affine, &BatchPlanesMut<'_>),
+    batch_gradient_sums: unsafe fn(BatchPlanes<'_>, BatchPlanes<'_>, &Affine) -> [f64; 2],
+    batch_gradient: unsafe fn([BatchPlanes<'_>; 2], &Affine, [f32; 3], &BatchPlanesMut<'_>),
     int8_columns: unsafe fn(&Columns<'_>, &mut [u8]),
     int8_plane: unsafe fn(&Plane<'_>, Run<'_>),
     int8_dense: unsafe fn(&Dense<'_>, &mut [i16]),
@@ -283,6 +288,14 @@ impl Kernels {
         correlate_taps(x: &[f32], offsets: &[usize], g: &[f32], sums: &mut [f32]);
         /// Inner products of four rows with four rows.
         inner_products(rows: &Rows<'_>) -> [[f32; 4]; 4];
+        /// Mean and variance of a channel.
+        batch_moments(x: BatchPlanes<'_>) -> [f64; 2];
+        /// A channel normalised.
+        batch_normalize(x: BatchPlanes<'_>, by: &Affine, y: &BatchPlanesMut<'_>);
+        /// The sums of which a channel's gradients are made.
+        batch_gradient_sums(g: BatchPlanes<'_>, x: BatchPlanes<'_>, by: &Affine) -> [f64; 2];
+        /// The gradient by a channel.
+        batch_gradient(from: [BatchPlanes<'_>; 2], by: &Affine, factors: [f32; 3], dx: &BatchPlanesMut<'_>);
         /// Rows of bytes times columns of an image of bytes.
         int8_columns(job: &Columns<'_>, panel: &mut [u8]);
         /// A plane of bytes, convolved.
@@ -386,7 +399,7 @@ macro_rules! table {
         use crate::matrix::ActivationScale;
         use crate::ops::{Activation, Int8Add, Norm, Scale};
         use crate::quantize::QuantizedRowMut;
-        use crate::simd::{Element, attend, gate, gemm, hadamard as walsh, int8, norm, planes, quantize, rows};
+        use crate::simd::{Element, attend, batch_norm, gate, gemm, hadamard as walsh, int8, norm, planes, quantize, rows};
 
         kernel!($features $token; quantize_row = quantize::quantize_row, (x: &[f32], out: QuantizedRowMut<'_>));
         kernel!($features $token; quantize_token = quantize::quantize_token, (x: &[f32], scale: ActivationScale, out: &mut [i8]) -> (f32, i32));
@@ -408,6 +421,10 @@ macro_rules! table {
         kernel!($features $token; correlate = planes::correlate, (x: &[f32], offsets: &[usize], weights: &[f32], start: f32, out: &mut [f32]));
         kernel!($features $token; correlate_taps = planes::correlate_taps, (x: &[f32], offsets: &[usize], g: &[f32], sums: &mut [f32]));
         kernel!($features $token; inner_products = planes::inner_products, (rows: &planes::Rows<'_>) -> [[f32; 4]; 4]);
+        kernel!($features $token; batch_moments = batch_norm::batch_moments, (x: batch_norm::Planes<'_>) -> [f64; 2]);
+        kernel!($features $token; batch_normalize = batch_norm::batch_normalize, (x: batch_norm::Planes<'_>, by: &batch_norm::Affine, y: &batch_norm::PlanesMut<'_>));
+        kernel!($features $token; batch_gradient_sums = batch_norm::batch_gradient_sums, (g: batch_norm::Planes<'_>, x: batch_norm::Planes<'_>, by: &batch_norm::Affine) -> [f64; 2]);
+        kernel!($features $token; batch_gradient = batch_norm::batch_gradient, (from: [batch_norm::Planes<'_>; 2], by: &batch_norm::Affine, factors: [f32; 3], dx: &batch_norm::PlanesMut<'_>));
         kernel!($int8_features $int8_token; int8_columns = int8::columns::multiply, (job: &int8::columns::Columns<'_>, panel: &mut [u8]));
         kernel!($int8_features $int8_token; int8_plane = int8::depthwise::convolve, (plane: &int8::depthwise::Plane<'_>, out: int8::depthwise::Run<'_>));
         kernel!($int8_features $int8_token; int8_dense = int8::dense::multiply, (job: &int8::dense::Dense<'_>, out: &mut [i16]));
@@ -446,6 +463,10 @@ macro_rules! table {
             correlate,
             correlate_taps,
             inner_products,
+            batch_moments,
+            batch_normalize,
+            batch_gradient_sums,
+            batch_gradient,
             int8_columns,
             int8_plane,
             int8_dense,

@@ -4,6 +4,7 @@
 //! not fit one another, which is an error of the caller's code, never of its data.
 
 mod attention;
+mod batch_norm;
 mod depthwise;
 mod elementwise;
 mod gemm;
@@ -19,6 +20,7 @@ mod rope;
 mod rotate;
 
 pub use attention::{Attention, Run, attention};
+pub use batch_norm::{BatchNorm, batch_norm, batch_norm_gradient};
 pub use depthwise::{
     depthwise, depthwise_fits, depthwise_transposed, depthwise_weight_gradient, inner_products,
 };

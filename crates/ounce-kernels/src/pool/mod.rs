@@ -203,6 +203,16 @@ impl<'a, T> SharedMut<'a, T> {
         Self { start: data.as_mut_ptr(), len: data.len(), lifetime: std::marker::PhantomData }
     }
 
+    /// The number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first element. What is read or written through it must not overlap with any other part that is alive.
+    pub(crate) fn start(&self) -> *mut T {
+        self.start
+    }
+
     /// The part of `len` elements from `start`.
     ///
     /// # Safety
