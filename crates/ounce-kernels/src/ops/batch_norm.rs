@@ -1,8 +1,9 @@
 //! Batch norm with the statistics of the batch, and its gradient.
 
 use crate::Team;
+use crate::planes::{Place, Planes, PlanesMut};
 use crate::pool::SharedMut;
-use crate::simd::batch_norm::{Affine, Place, Planes, PlanesMut};
+use crate::simd::batch_norm::Affine;
 
 /// Elements of channels that are worth a task of their own.
 const TASK: usize = 1 << 13;

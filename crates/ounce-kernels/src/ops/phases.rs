@@ -9,9 +9,11 @@ pub(crate) struct Phases {
     dilation: [usize; 2],
     /// Rows of a phase.
     rows: usize,
+    /// Rows from one phase to the next: of all planes that lie there one after another.
+    apart: usize,
     /// Elements of a row of a phase: what two rows of places are apart.
     pub(crate) pitch: usize,
-    /// Elements of the plane.
+    /// Elements of all planes.
     pub(crate) len: usize,
 }
 
@@ -26,12 +28,22 @@ impl Phases {
         let len = rows.checked_mul(pitch)?.checked_mul(phases)?;
         let room = g.places_len().saturating_mul(phases).saturating_add(g.image_len());
         let fits = len <= room.saturating_mul(16).saturating_add(4096);
-        fits.then_some(Self { stride: g.stride, dilation: g.dilation, rows, pitch, len })
+        fits.then_some(Self { stride: g.stride, dilation: g.dilation, rows, apart: rows, pitch, len })
+    }
+
+    /// The layout of so many planes, the same phase of one behind that of another.
+    pub(crate) fn stacked(&self, planes: usize) -> Self {
+        Self { apart: self.rows * planes, len: self.len * planes, ..*self }
+    }
+
+    /// Elements from one plane of a stack to the next.
+    pub(crate) fn plane(&self) -> usize {
+        self.rows * self.pitch
     }
 
     /// The layout of an image that needs none: one tap reads it as it is, as a single row.
     pub(crate) fn flat(len: usize) -> Self {
-        Self { stride: [1, 1], dilation: [1, 1], rows: 1, pitch: len, len }
+        Self { stride: [1, 1], dilation: [1, 1], rows: 1, apart: 1, pitch: len, len }
     }
 
     /// Where in the plane the window at the first place reads with a tap.
@@ -41,9 +53,16 @@ impl Phases {
     }
 
     /// Where an element of the padded plane lies.
-    fn at(&self, down: usize, right: usize) -> usize {
+    pub(crate) fn at(&self, down: usize, right: usize) -> usize {
         let phase = down % self.stride[0] * self.stride[1] + right % self.stride[1];
-        (phase * self.rows + down / self.stride[0]) * self.pitch + right / self.stride[1]
+        (phase * self.apart + down / self.stride[0]) * self.pitch + right / self.stride[1]
+    }
+
+    /// How many rows of an image that begins after `before` rows of padding belong to one vertical phase, and the first of them.
+    pub(crate) fn rows_of(&self, image: usize, before: usize, phase: usize) -> (usize, usize) {
+        let first = (phase + self.stride[0] - before % self.stride[0]) % self.stride[0];
+        let room = self.rows.saturating_sub((first + before) / self.stride[0]);
+        (image.saturating_sub(first).div_ceil(self.stride[0]).min(room), first)
     }
 
     /// Writes the elements of a plane of the image to their places in `out`, whose padding stays: rows by `copy` where there is no horizontal stride, elements by `convert`.

@@ -1,9 +1,7 @@
 //! Batch norm of one channel: sums over its planes, and the maps that are made of them.
 
-use std::marker::PhantomData;
-
 use super::Simd;
-use crate::pool::SharedMut;
+use crate::planes::{Planes, PlanesMut};
 
 /// Elements whose sum is taken in floats before it goes on in double precision: a multiple of [`WAYS`] vectors.
 const RUN: usize = 4096;
@@ -11,75 +9,6 @@ const RUN: usize = 4096;
 const WAYS: usize = 4;
 /// The most floats of a vector.
 const MAX_LANES: usize = 16;
-
-/// Planes of equal length at equal distances: those of one channel in a batch of images.
-#[derive(Clone, Copy)]
-pub(crate) struct Planes<'a> {
-    start: *const f32,
-    len: usize,
-    stride: usize,
-    count: usize,
-    lifetime: PhantomData<&'a [f32]>,
-}
-
-/// [`Planes`] that are written.
-pub(crate) struct PlanesMut<'a> {
-    start: *mut f32,
-    read: Planes<'a>,
-}
-
-/// Which planes of an array.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Where the first plane begins.
-    pub(crate) first: usize,
-    /// Elements of a plane.
-    pub(crate) len: usize,
-    /// Distance of two planes.
-    pub(crate) stride: usize,
-    /// Planes.
-    pub(crate) count: usize,
-}
-
-impl Place {
-    fn check(&self, len: usize) {
-        let end = self.count.saturating_sub(1) * self.stride + self.len;
-        assert!(self.count == 0 || self.first + end <= len, "planes beyond the end of an array");
-    }
-}
-
-impl<'a> Planes<'a> {
-    /// # Panics
-    /// If the planes do not lie in `data`.
-    pub(crate) fn of(data: &'a [f32], place: Place) -> Self {
-        place.check(data.len());
-        let Place { first, len, stride, count } = place;
-        Self { start: data.as_ptr().wrapping_add(first), len, stride, count, lifetime: PhantomData }
-    }
-
-    fn same_extents(&self, other: &Planes<'_>) -> bool {
-        self.len == other.len && self.count == other.count
-    }
-}
-
-impl<'a> PlanesMut<'a> {
-    /// # Safety
-    /// While this value or one of its [`PlanesMut::read`] lives, nothing else reads or writes these planes.
-    ///
-    /// # Panics
-    /// If the planes do not lie in `data`.
-    pub(crate) unsafe fn of(data: &SharedMut<'a, f32>, place: Place) -> Self {
-        place.check(data.len());
-        let Place { first, len, stride, count } = place;
-        let start = data.start().wrapping_add(first);
-        Self { start, read: Planes { start, len, stride, count, lifetime: PhantomData } }
-    }
-
-    /// The same planes as an input: what is computed from an element may overwrite it.
-    pub(crate) fn read(&self) -> Planes<'a> {
-        self.read
-    }
-}
 
 /// `y = (x - mean) * scale + bias`, within bounds if there are any.
 #[derive(Clone, Copy)]
@@ -134,7 +63,7 @@ fn sums<S: Simd, const N: usize, const M: usize>(
     for plane in 0..planes[0].count {
         let mut from = [std::ptr::null(); N];
         for i in 0..N {
-            from[i] = planes[i].start.wrapping_add(plane * planes[i].stride);
+            from[i] = planes[i].plane(plane);
         }
         let mut at = 0;
         while at < len {
@@ -181,14 +110,14 @@ fn map<S: Simd, const N: usize>(
     to: &PlanesMut<'_>,
     f: impl Fn([S::F; N]) -> S::F,
 ) {
-    assert!(planes.iter().all(|other| to.read.same_extents(other)));
-    let len = to.read.len;
-    for plane in 0..to.read.count {
+    assert!(planes.iter().all(|other| to.read().same_extents(other)));
+    let Planes { len, count, .. } = to.read();
+    for plane in 0..count {
         let mut from = [std::ptr::null(); N];
         for i in 0..N {
-            from[i] = planes[i].start.wrapping_add(plane * planes[i].stride);
+            from[i] = planes[i].plane(plane);
         }
-        let to = to.start.wrapping_add(plane * to.read.stride);
+        let to = to.plane(plane);
         let mut at = 0;
         // SAFETY: `len` elements are in each of the planes, and those written are this value's alone.
         unsafe {

@@ -11,7 +11,9 @@ pub(crate) mod gemm;
 pub(crate) mod hadamard;
 pub(crate) mod int8;
 pub(crate) mod norm;
+pub(crate) mod plane_rows;
 pub(crate) mod planes;
+pub(crate) mod pointwise;
 pub(crate) mod quantize;
 pub(crate) mod rows;
 
