@@ -45,10 +45,12 @@ fn check(inputs: &[TensorType], x: usize, channels: std::ops::Range<usize>, eps:
     if batch * len == 0 {
         return Err(OpError::shape(x, "with something in every channel", &inputs[x]));
     }
-    if !(eps >= 0.0) {
-        return Err(OpError::attribute("eps", format!("must not be negative, found {eps}")));
+    channels.into_iter().try_for_each(|i| expect_shape(inputs, i, &shape[1..2]))?;
+    if eps >= 0.0 {
+        Ok(())
+    } else {
+        Err(OpError::attribute("eps", format!("must not be negative, found {eps}")))
     }
-    channels.into_iter().try_for_each(|i| expect_shape(inputs, i, &shape[1..2]))
 }
 
 /// What the kernels take.

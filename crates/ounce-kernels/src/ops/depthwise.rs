@@ -99,6 +99,13 @@ impl Stacks {
         images.map(move |image| image * channels + channel)
     }
 
+    /// How far behind a stack, where planes have `len` elements, lies the next: of the channel, or the first of the next channel.
+    fn ahead(&self, channel: usize, stack: usize, len: usize) -> usize {
+        let start = |channel: usize, stack: usize| (stack * self.planes * self.channels + channel) * len;
+        let next = if stack + 1 < self.count { start(channel, stack + 1) } else { start(channel + 1, 0) };
+        next.wrapping_sub(start(channel, stack))
+    }
+
     /// Calls `job(channel, stack)` for all stacks, several to a task where their products are few.
     fn run(
         &self,
@@ -120,8 +127,8 @@ fn together(team: &Team<'_>, items: usize, products: usize) -> usize {
     (TASK / products.max(1)).clamp(1, items.div_ceil(team.threads()).max(1))
 }
 
-/// Writes a plane of the image to its places among padded planes.
-fn pad(kernels: Kernels, g: &ConvGeometry, phases: &Phases, image: &[f32], out: &mut [f32]) {
+/// Writes a plane of the image to its places among padded planes, and fetches the one that is `ahead`.
+fn pad(kernels: Kernels, g: &ConvGeometry, phases: &Phases, image: &[f32], ahead: usize, out: &mut [f32]) {
     let ([down, right], [height, width]) = (g.stride, g.image);
     if right > 2 {
         let copy = |from: &[f32], to: &mut [f32]| to.copy_from_slice(from);
@@ -138,13 +145,13 @@ fn pad(kernels: Kernels, g: &ConvGeometry, phases: &Phases, image: &[f32], out: 
         // What no window reaches is left out.
         let room = phases.pitch.saturating_sub(g.before[1] / right);
         if right == 1 {
-            let job = PlaneRows { rows, len: width.min(room), pitches };
+            let job = PlaneRows { rows, len: width.min(room), pitches, ahead };
             kernels.copy_rows(job, from, &mut out[phases.at(row, g.before[1])..]);
         } else {
             let odd = phases.pitch.saturating_sub(g.before[1].div_ceil(2));
             let len = width.div_ceil(2).min(room) + (width / 2).min(odd);
             let at = [0, 1].map(|i| phases.at(row, g.before[1] + i));
-            kernels.split_rows(PlaneRows { rows, len, pitches }, from, out, at);
+            kernels.split_rows(PlaneRows { rows, len, pitches, ahead }, from, out, at);
         }
     }
 }
@@ -176,8 +183,10 @@ pub fn depthwise(
         let all = at_least(&mut buffers.work, flat);
         padded.fill(0.0);
         for [channel, stack] in stack {
+            let ahead = stacks.ahead(channel, stack, image);
             for (i, plane) in stacks.planes(channel, stack).enumerate() {
-                pad(kernels, g, &phases, &x[plane * image..][..image], &mut padded[i * phases.plane()..]);
+                let at = i * phases.plane();
+                pad(kernels, g, &phases, &x[plane * image..][..image], ahead, &mut padded[at..]);
             }
             let start = bias.map_or(0.0, |bias| bias[channel]);
             kernels.correlate(padded, &taps.offsets[..count], &w[channel * count..][..count], start, all);
@@ -185,7 +194,7 @@ pub fn depthwise(
                 // SAFETY: planes do not overlap, and each belongs to one stack.
                 let y = unsafe { y.slice(plane * places, places) };
                 let [rows, len] = g.places;
-                let job = PlaneRows { rows, len, pitches: [phases.pitch, len] };
+                let job = PlaneRows { rows, len, pitches: [phases.pitch, len], ahead: 0 };
                 kernels.copy_rows(job, &all[i * phases.plane()..], y);
             }
         }
@@ -226,10 +235,11 @@ pub fn depthwise_transposed(
         let all = at_least(&mut buffers.work, g.stride[1] * flat);
         padded.fill(0.0);
         for [channel, stack] in stack {
+            let ahead = stacks.ahead(channel, stack, places);
             for (i, plane) in stacks.planes(channel, stack).enumerate() {
                 let [rows, len] = g.places;
                 let at = i * spread.len + spread.before[0] * spread.pitch + spread.before[1];
-                let job = PlaneRows { rows, len, pitches: [len, spread.pitch] };
+                let job = PlaneRows { rows, len, pitches: [len, spread.pitch], ahead };
                 kernels.copy_rows(job, &dy[plane * places..][..places], &mut padded[at..]);
             }
             let start = bias.map_or(0.0, |bias| bias[channel]);
@@ -293,7 +303,7 @@ fn scatter<'a>(
         let column = (before + c) / stride - left;
         &all((before + c) % stride)[(place - top) * spread.pitch + column..]
     };
-    let job = PlaneRows { rows, len: width, pitches: [spread.pitch, g.stride[0] * width] };
+    let job = PlaneRows { rows, len: width, pitches: [spread.pitch, g.stride[0] * width], ahead: 0 };
     match stride {
         1 => kernels.copy_rows(job, from(0), to),
         2 => kernels.join_rows(job, [from(0), from(1)], to),
@@ -383,12 +393,14 @@ pub fn depthwise_weight_gradient(
                     padded.fill(0.0);
                     spread.fill(0.0);
                 }
+                let of_dy = stacks.ahead(channel, stack, places);
+                let of_x = if let Elements::Floats(_) = x { stacks.ahead(channel, stack, image) } else { 0 };
                 for (i, plane) in planes.enumerate() {
                     let x = x.floats(kernels, plane * image, image, &mut buffers.rows);
                     let at = i * phases.plane();
-                    pad(kernels, g, &phases, x, &mut padded[at..]);
+                    pad(kernels, g, &phases, x, of_x, &mut padded[at..]);
                     let [rows, len] = g.places;
-                    let job = PlaneRows { rows, len, pitches: [len, phases.pitch] };
+                    let job = PlaneRows { rows, len, pitches: [len, phases.pitch], ahead: of_dy };
                     kernels.copy_rows(job, &dy[plane * places..][..places], &mut spread[at..]);
                 }
                 kernels.correlate_taps(padded, &taps.offsets[..count], spread, sums);

@@ -5,6 +5,8 @@ use super::Simd;
 /// Elements that are taken apart or put together at a time.
 const MANY: usize = 16;
 const FEW: usize = 4;
+/// Floats of a cache line.
+const LINE: usize = 16;
 
 /// Some rows, their length, and the distance of two of them where they are read and where they are written.
 #[derive(Clone, Copy)]
@@ -12,9 +14,21 @@ pub(crate) struct PlaneRows {
     pub(crate) rows: usize,
     pub(crate) len: usize,
     pub(crate) pitches: [usize; 2],
+    /// How far behind what is read lies what will be read soon, wrapping around: it is fetched. Zero for nothing.
+    pub(crate) ahead: usize,
 }
 
 impl PlaneRows {
+    /// Asks for the cache lines of a row that will be read soon, where the row at hand is at `from`.
+    #[inline(always)]
+    fn fetch<S: Simd>(&self, s: S, from: *const f32) {
+        if self.ahead != 0 {
+            for at in (0..self.len).step_by(LINE) {
+                s.prefetch(from.wrapping_add(self.ahead.wrapping_add(at)).cast());
+            }
+        }
+    }
+
     /// # Panics
     /// If rows of `len` do not lie in an array of `room` elements.
     fn check(&self, side: usize, len: usize, room: usize) {
@@ -34,6 +48,7 @@ pub(crate) fn copy_rows<S: Simd>(s: S, job: PlaneRows, from: &[f32], to: &mut [f
         unsafe {
             let (from, to) =
                 (from.as_ptr().add(row * job.pitches[0]), to.as_mut_ptr().add(row * job.pitches[1]));
+            job.fetch(s, from);
             if n >= S::LANES {
                 let last = s.load(from.add(n - S::LANES));
                 let mut at = 0;
@@ -62,7 +77,7 @@ pub(crate) fn copy_rows<S: Simd>(s: S, job: PlaneRows, from: &[f32], to: &mut [f
 /// Writes the elements of rows with even numbers to `to`, from `at[0]` on, and the others from `at[1]` on. The rows so written may be `len` long in all, and
 /// of an odd length the first has one more.
 #[inline(always)]
-pub(crate) fn split_rows<S: Simd>(_s: S, job: PlaneRows, from: &[f32], to: &mut [f32], at: [usize; 2]) {
+pub(crate) fn split_rows<S: Simd>(s: S, job: PlaneRows, from: &[f32], to: &mut [f32], at: [usize; 2]) {
     let pairs = job.len / 2;
     job.check(0, job.len, from.len());
     job.check(1, job.len - pairs, to.len().saturating_sub(at[0]));
@@ -73,6 +88,7 @@ pub(crate) fn split_rows<S: Simd>(_s: S, job: PlaneRows, from: &[f32], to: &mut 
             let from = from.as_ptr().add(row * job.pitches[0]);
             let to = to.as_mut_ptr().wrapping_add(row * job.pitches[1]);
             let (even, odd) = (to.wrapping_add(at[0]), to.wrapping_add(at[1]));
+            job.fetch(s, from);
             let mut i = 0;
             while i + MANY <= pairs {
                 split::<MANY>(from.add(2 * i), even.add(i), odd.add(i));
