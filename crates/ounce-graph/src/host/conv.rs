@@ -2,8 +2,8 @@
 
 use ounce_kernels::Team;
 use ounce_kernels::ops::{
-    ConvGeometry, Elements, Gemm, PANEL, Pointwise, depthwise, depthwise_fits, depthwise_transposed,
-    depthwise_weight_gradient, gemm, inner_products, int8_widen, pointwise,
+    ConvGeometry, Elements, Gemm, PANEL, Pointwise, convolution, convolution_fits, depthwise, depthwise_fits,
+    depthwise_transposed, depthwise_weight_gradient, gemm, inner_products, int8_widen, pointwise,
 };
 
 use crate::ops::ConvShape;
@@ -159,6 +159,10 @@ pub(crate) fn forward(
         let (batch, len, depth, outputs) = (shape.batch, shape.image_len(), shape.channels, shape.outputs);
         let job = Pointwise { batch, len, depth, outputs, rows: w, transposed: false, bias, x, out: y };
         return pointwise(team, job);
+    }
+    let own = geometry(shape);
+    if convolution_fits(&own) {
+        return convolution(team, &own, x, w, bias, y);
     }
     fill_channels(shape.batch, shape.outputs, bias, y);
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());

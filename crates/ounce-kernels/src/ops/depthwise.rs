@@ -1,5 +1,6 @@
 //! Depthwise convolution of floats, its transpose and its gradient by the kernel, plane by plane; and the gradient of a pointwise convolution by the kernel.
 
+use super::phases::pad;
 use super::{ConvGeometry, Phases};
 use crate::pool::{Buffers, SharedMut, at_least};
 use crate::simd::Element;
@@ -125,35 +126,6 @@ impl Stacks {
 /// Cuts items into tasks of several: how many each.
 fn together(team: &Team<'_>, items: usize, products: usize) -> usize {
     (TASK / products.max(1)).clamp(1, items.div_ceil(team.threads()).max(1))
-}
-
-/// Writes a plane of the image to its places among padded planes, and fetches the one that is `ahead`.
-fn pad(kernels: Kernels, g: &ConvGeometry, phases: &Phases, image: &[f32], ahead: usize, out: &mut [f32]) {
-    let ([down, right], [height, width]) = (g.stride, g.image);
-    if right > 2 {
-        let copy = |from: &[f32], to: &mut [f32]| to.copy_from_slice(from);
-        return phases.fill(g, image, out, copy, |x| x);
-    }
-    for phase in 0..down {
-        let (rows, first) = phases.rows_of(height, g.before[0], phase);
-        if rows == 0 {
-            continue;
-        }
-        let from = &image[first * width..];
-        let row = first + g.before[0];
-        let pitches = [down * width, phases.pitch];
-        // What no window reaches is left out.
-        let room = phases.pitch.saturating_sub(g.before[1] / right);
-        if right == 1 {
-            let job = PlaneRows { rows, len: width.min(room), pitches, ahead };
-            kernels.copy_rows(job, from, &mut out[phases.at(row, g.before[1])..]);
-        } else {
-            let odd = phases.pitch.saturating_sub(g.before[1].div_ceil(2));
-            let len = width.div_ceil(2).min(room) + (width / 2).min(odd);
-            let at = [0, 1].map(|i| phases.at(row, g.before[1] + i));
-            kernels.split_rows(PlaneRows { rows, len, pitches, ahead }, from, out, at);
-        }
-    }
 }
 
 /// `y = x * w + bias` for `x [batch, channels, height, width]` and `w [channels, 1, height, width]`.

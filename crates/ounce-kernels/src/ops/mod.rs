@@ -5,6 +5,7 @@
 
 mod attention;
 mod batch_norm;
+mod convolution;
 mod depthwise;
 mod elementwise;
 mod gemm;
@@ -22,6 +23,7 @@ mod rotate;
 
 pub use attention::{Attention, Run, attention};
 pub use batch_norm::{BatchNorm, batch_norm, batch_norm_gradient};
+pub use convolution::{convolution, convolution_fits};
 pub use depthwise::{
     Elements, depthwise, depthwise_fits, depthwise_transposed, depthwise_weight_gradient, inner_products,
 };

@@ -1,6 +1,8 @@
 //! Padded planes of an image, cut into phases by the stride of a window: what one tap reads along a row is then contiguous.
 
 use super::ConvGeometry;
+use crate::Kernels;
+use crate::simd::plane_rows::PlaneRows;
 
 /// The layout of one padded plane: for every vertical and every horizontal remainder by the stride, the rows and columns with that remainder.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +98,42 @@ impl Phases {
                     strided(from, self.stride[1], to, &convert);
                 }
             }
+        }
+    }
+}
+
+/// Writes a plane of the image to its places among padded planes, and fetches the one that is `ahead`.
+pub(crate) fn pad(
+    kernels: Kernels,
+    g: &ConvGeometry,
+    phases: &Phases,
+    image: &[f32],
+    ahead: usize,
+    out: &mut [f32],
+) {
+    let ([down, right], [height, width]) = (g.stride, g.image);
+    if right > 2 {
+        let copy = |from: &[f32], to: &mut [f32]| to.copy_from_slice(from);
+        return phases.fill(g, image, out, copy, |x| x);
+    }
+    for phase in 0..down {
+        let (rows, first) = phases.rows_of(height, g.before[0], phase);
+        if rows == 0 {
+            continue;
+        }
+        let from = &image[first * width..];
+        let row = first + g.before[0];
+        let pitches = [down * width, phases.pitch];
+        // What no window reaches is left out.
+        let room = phases.pitch.saturating_sub(g.before[1] / right);
+        if right == 1 {
+            let job = PlaneRows { rows, len: width.min(room), pitches, ahead };
+            kernels.copy_rows(job, from, &mut out[phases.at(row, g.before[1])..]);
+        } else {
+            let odd = phases.pitch.saturating_sub(g.before[1].div_ceil(2));
+            let len = width.div_ceil(2).min(room) + (width / 2).min(odd);
+            let at = [0, 1].map(|i| phases.at(row, g.before[1] + i));
+            kernels.split_rows(PlaneRows { rows, len, pitches, ahead }, from, out, at);
         }
     }
 }
