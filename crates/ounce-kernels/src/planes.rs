@@ -72,7 +72,7 @@ impl<'a> PlanesMut<'a> {
     pub(crate) unsafe fn of(data: &SharedMut<'a, f32>, place: Place) -> Self {
         place.check(data.len());
         let Place { first, len, stride, count } = place;
-        let start = data.start().wrapping_add(first);
+        let start = data.as_mut_ptr().wrapping_add(first);
         Self { start, read: Planes { start, len, stride, count, lifetime: PhantomData } }
     }
 

@@ -3,7 +3,7 @@
 use ounce_kernels::Team;
 use ounce_kernels::ops::{Int8Add, Term, int8_add};
 
-use super::BinaryKind;
+use super::{BinaryKind, Op};
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
 use crate::io::Io;
@@ -95,6 +95,10 @@ impl Operator for QuantizedAdd {
             }
         }
         Ok(())
+    }
+
+    fn channels_last(&self, _inputs: &[TensorType]) -> Option<Op> {
+        Some((*self).into())
     }
 
     fn overwrites(&self, inputs: &[TensorType]) -> Vec<usize> {

@@ -208,8 +208,8 @@ impl<'a, T> SharedMut<'a, T> {
         self.len
     }
 
-    /// The first element. What is read or written through it must not overlap with any other part that is alive.
-    pub(crate) fn start(&self) -> *mut T {
+    /// The first element. What is written through it is the writer's responsibility, as with [`SharedMut::slice`].
+    pub(crate) fn as_mut_ptr(&self) -> *mut T {
         self.start
     }
 
