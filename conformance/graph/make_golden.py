@@ -162,6 +162,10 @@ case(
     x=rand(3, 4, 2, 5), weight=rand(4), bias=rand(4),
 )
 case("select_channels", lambda x: torch.index_select(x, 1, torch.tensor([0, 2, 3, 6])), x=rand(2, 7, 3, 2))
+case(
+    "batch_norm_training_relu6", lambda x, weight, bias: F.relu6(F.batch_norm(x, None, None, weight, bias, training=True)),
+    x=rand(3, 4, 3, 7), weight=4 * rand(4), bias=2 + rand(4),
+)
 
 golden = {
     name: value.to(torch.int32) if value.dtype == torch.int64 else value.contiguous().clone() for name, value in golden.items()

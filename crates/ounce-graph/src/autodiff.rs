@@ -137,9 +137,17 @@ impl Gradient<'_> {
     /// # Errors
     /// As [`Graph::apply`].
     pub fn apply(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId, GraphError> {
+        Ok(self.apply_all(op, inputs)?[0])
+    }
+
+    /// Appends a node and returns its outputs.
+    ///
+    /// # Errors
+    /// As [`Graph::apply`].
+    pub fn apply_all(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<Vec<ValueId>, GraphError> {
         let op = op.into();
         let name = format!("{}/{}_{}", self.node.name, op.name(), self.graph.nodes().len());
-        Ok(self.graph.append(name, op, inputs)?[0])
+        self.graph.append(name, op, inputs)
     }
 
     /// Appends a binary operation.

@@ -3,9 +3,9 @@
 use crate::error::{GraphError, OpError};
 use crate::graph::{Graph, ValueId};
 use crate::ops::{
-    BatchNorm, Binary, BinaryKind, Clip, Concat, Conv2d, ConvTranspose2d, Crop, CrossEntropy, Gather, MatMul,
-    Normalize, Op, Pool2d, PoolKind, Reduce, ReduceKind, Reshape, Softmax, Transpose, Unary, UnaryKind,
-    Window,
+    BatchNorm, BatchNormTraining, Binary, BinaryKind, Clip, Concat, Conv2d, ConvTranspose2d, Crop,
+    CrossEntropy, Gather, MatMul, Normalize, Op, Pool2d, PoolKind, Reduce, ReduceKind, Reshape, Softmax,
+    Transpose, Unary, UnaryKind, Window,
 };
 
 type Result = std::result::Result<ValueId, GraphError>;
@@ -184,33 +184,15 @@ impl Graph {
         eps: f32,
         momentum: f32,
     ) -> Result {
-        let shape = self.shape(x).to_vec();
         let [weight, bias, mean, var] = stats;
-        if shape.len() < 2 {
-            let error = OpError::shape(0, "[N, C, ..]", self.ty(x));
-            return Err(self.failed("batch_norm_training", error));
-        }
-        let mut channel = vec![1; shape.len()];
-        channel[1] = shape[1];
-        let others: Vec<usize> = (0..shape.len()).filter(|axis| *axis != 1).collect();
-        let count: usize = others.iter().map(|axis| shape[*axis]).product();
-        let batch_mean = self.reduce(x, ReduceKind::Mean, others.clone(), true)?;
-        let centred = self.sub(x, batch_mean)?;
-        let square = self.square(centred)?;
-        let batch_var = self.reduce(square, ReduceKind::Mean, others, true)?;
-        let eps = self.scalar(eps);
-        let shifted = self.add(batch_var, eps)?;
-        let scale = self.apply(UnaryKind::Rsqrt, &[shifted])?;
-        let weight = self.reshape(weight, &channel)?;
-        let scale = self.mul(scale, weight)?;
-        let y = self.mul(centred, scale)?;
-        let bias = self.reshape(bias, &channel)?;
-        let y = self.add(y, bias)?;
+        let outputs = self.apply_all(BatchNormTraining { eps, activation: None }, &[x, weight, bias])?;
+        let [y, batch_mean, batch_var] = [0, 1, 2].map(|o| outputs[o]);
         // The running variance is that of a sample.
+        let shape = self.shape(x);
+        let count = shape[0] * shape[2..].iter().product::<usize>();
         let unbiased = count as f32 / count.saturating_sub(1).max(1) as f32;
         for (running, batch, share) in [(mean, batch_mean, momentum), (var, batch_var, momentum * unbiased)] {
             let (kept, share) = (self.scalar(1.0 - momentum), self.scalar(share));
-            let batch = self.reshape(batch, &[shape[1]])?;
             let (old, new) = (self.mul(running, kept)?, self.mul(batch, share)?);
             let new = self.add(old, new)?;
             self.update(running, new)?;

@@ -207,19 +207,12 @@ pub fn bit(bits: &[u8], index: usize) -> bool {
 pub(crate) trait Element: Copy + Send + Sync {
     /// As a float; exact but for integers above 2^24.
     fn real(self) -> f32;
-    /// Elements that are floats.
-    fn as_floats(_elements: &[Self]) -> Option<&[f32]> {
-        None
-    }
 }
 
 impl Element for f32 {
     #[inline(always)]
     fn real(self) -> f32 {
         self
-    }
-    fn as_floats(elements: &[f32]) -> Option<&[f32]> {
-        Some(elements)
     }
 }
 

@@ -95,6 +95,44 @@ fn fused_convolutions_have_the_gradient_of_their_parts() {
 }
 
 #[test]
+fn batch_norm_in_training_takes_the_activation_along_both_ways() {
+    // The first activation is read twice, the second has a batch norm of its own, the third is no ReLU6 of a batch norm alone.
+    let mut g = Graph::new();
+    let x = g.input("x", TensorType::f32(&[3, 4, 5, 6])).unwrap();
+    let mut wrt = Vec::new();
+    let mut norm = |g: &mut Graph, x: ValueId, i: u32| {
+        let weight = g.parameter(&format!("weight{i}"), numbers(&[4], i)).unwrap();
+        let bias = g.parameter(&format!("bias{i}"), numbers(&[4], i + 10)).unwrap();
+        let stats =
+            ["mean", "var"].map(|name| g.parameter(&format!("{name}{i}"), numbers(&[4], i + 20)).unwrap());
+        wrt.extend([weight, bias]);
+        g.batch_norm_training(x, [weight, bias, stats[0], stats[1]], 1e-5, 0.1).unwrap()
+    };
+    let y = norm(&mut g, x, 0);
+    let y = g.relu6(y).unwrap();
+    let z = norm(&mut g, y, 1);
+    let z = g.relu(z).unwrap();
+    let sum = g.add(y, z).unwrap();
+    let sum = norm(&mut g, sum, 2);
+    let relu = g.relu(sum).unwrap();
+    let sum = g.mul(sum, relu).unwrap();
+    let loss = g.mean_all(sum).unwrap();
+    let mut result = differentiate(&g, loss, &wrt).unwrap();
+    result.graph.output("sum", sum).unwrap();
+    for (i, gradient) in result.gradients.iter().enumerate() {
+        result.graph.output(&format!("{i}"), *gradient).unwrap();
+    }
+    let fused = passes::fuse_activation(&result.graph).unwrap();
+    let counts = |graph: &Graph| {
+        let census = census(graph);
+        ["clip", "clip_gradient", "batch_norm_training", "batch_norm_training_gradient"]
+            .map(|name| census.get(name).copied().unwrap_or(0))
+    };
+    assert_eq!((counts(&result.graph), counts(&fused)), ([3, 3, 3, 3], [1, 1, 3, 3]));
+    assert_same(&result.graph, &fused, &[("x", &numbers(&[3, 4, 5, 6], 9))], 1e-6);
+}
+
+#[test]
 fn constants_are_folded_but_not_blown_up() {
     let mut g = Graph::new();
     let x = g.input("x", TensorType::f32(&[2])).unwrap();

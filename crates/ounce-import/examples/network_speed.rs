@@ -1,6 +1,7 @@
 //! Times quantized networks, and a step of training, as `benches/peers/tiny` does with other programs. Prints one JSON object: the seconds of the fastest run, and what came out.
 //!
-//! Usage: `network_speed MODEL.onnx|MODEL.tflite|train THREADS REPEATS [steps]`; with `steps`, the fastest run of every operator goes to stderr.
+//! Usage: `network_speed MODEL.onnx|MODEL.tflite|train THREADS REPEATS [steps]`; with `steps`, the fastest run of
+//! every operator goes to stderr, the slowest of them with what they multiply and move in a second.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -9,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use ounce_formats::onnx::Onnx;
 use ounce_formats::tflite::Tflite;
-use ounce_graph::ops::Window;
+use ounce_graph::ops::{Op, Window};
 use ounce_graph::plan::plan;
 use ounce_graph::train::{Optimizer, training_graph};
 use ounce_graph::{
-    DType, Executor, Graph, GraphError, PlanOptions, Slice, Tensor, TensorType, ValueId, passes,
+    Cost, DType, Executor, Graph, GraphError, Node, PlanOptions, Slice, Tensor, TensorType, ValueId, passes,
 };
 use ounce_import::{Limits, onnx, quantize, tflite};
 use ounce_kernels::ThreadPool;
@@ -58,6 +59,8 @@ fn network(path: &str) -> (Graph, String, Tensor) {
 const BATCH: usize = 32;
 const SIZE: usize = 128;
 const CLASSES: usize = 10;
+/// How many operators are shown one by one.
+const SLOWEST: usize = 40;
 /// Small, so that roundings do not grow from step to step.
 const RATE: f32 = 0.002;
 
@@ -135,6 +138,27 @@ fn training() -> Result<(Graph, Vec<(String, Tensor)>), GraphError> {
     Ok((graph, inputs))
 }
 
+/// The operator of a node, of convolutions with the kind.
+fn kind(graph: &Graph, node: &Node) -> String {
+    let kernel = match &node.op {
+        Op::Conv2d(_) | Op::ConvTranspose2d(_) => graph.shape(node.inputs[1]),
+        Op::Conv2dWeightGradient(_) => graph.shape(node.outputs[0]),
+        _ => return node.op.name().to_owned(),
+    };
+    let kind = match kernel {
+        [_, 1, ..] => "depthwise",
+        [_, _, 1, 1] => "pointwise",
+        _ => "general",
+    };
+    format!("{} {kind}", node.op.name())
+}
+
+/// A time, and what was multiplied and moved in a second of it.
+fn rates(time: Duration, cost: Cost) -> String {
+    let [macs, bytes] = [cost.macs, cost.bytes].map(|count| count as f64 / time.as_secs_f64() / 1e9);
+    format!("{:9.1} µs {macs:6.1} GMAC/s {bytes:5.1} GB/s", time.as_secs_f64() * 1e6)
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, threads, repeats, rest @ ..] = &arguments[..] else {
@@ -151,6 +175,9 @@ fn main() {
     let mut pool = ThreadPool::new(threads.parse().expect("a number of threads"));
     let output = graph.outputs()[0].0.clone();
     let names: Vec<&str> = executor.steps().map(|op| op.name()).collect();
+    // What the executor leaves out is left out.
+    let nodes: Vec<&Node> = graph.nodes().iter().filter(|node| !node.op.is_view()).collect();
+    assert_eq!(nodes.len(), names.len(), "every step is a node");
     let mut fastest = vec![Duration::MAX; names.len()];
     let (mut least, mut values) = (Duration::MAX, Vec::new());
     // The first run does not count.
@@ -185,14 +212,20 @@ fn main() {
     if !rest.is_empty() {
         let mut single: Vec<_> = names.iter().zip(&fastest).enumerate().collect();
         single.sort_by_key(|(_, (_, time))| std::cmp::Reverse(**time));
-        single.iter().take(16).for_each(|(i, (name, time))| eprintln!("{i:4} {name:28} {time:.1?}"));
-        let mut spent: BTreeMap<&str, Duration> = BTreeMap::new();
-        for (name, time) in names.into_iter().zip(fastest) {
-            *spent.entry(name).or_default() += time;
+        for (i, (name, time)) in single.into_iter().take(SLOWEST) {
+            let types: Vec<String> =
+                graph.types(&nodes[i].inputs).iter().take(2).map(ToString::to_string).collect();
+            let rates = rates(*time, graph.node_cost(nodes[i]));
+            eprintln!("{i:4} {name:28} {rates} {}", types.join(" "));
+        }
+        let mut spent: BTreeMap<String, (Duration, Cost)> = BTreeMap::new();
+        for (node, time) in nodes.iter().zip(fastest) {
+            let sum = spent.entry(kind(&graph, node)).or_default();
+            *sum = (sum.0 + time, sum.1 + graph.node_cost(node));
         }
         let mut spent: Vec<_> = spent.into_iter().collect();
-        spent.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
-        spent.iter().for_each(|(name, time)| eprintln!("{name:28} {time:.1?}"));
+        spent.sort_by_key(|(_, (time, _))| std::cmp::Reverse(*time));
+        spent.iter().for_each(|(name, (time, cost))| eprintln!("{name:42} {}", rates(*time, *cost)));
     }
     let values: Vec<String> = values.iter().map(f64::to_string).collect();
     println!("{{\"seconds\": {}, \"value\": [{}]}}", least.as_secs_f64(), values.join(", "));

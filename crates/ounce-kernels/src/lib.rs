@@ -25,14 +25,17 @@
 #![allow(clippy::needless_range_loop)]
 
 pub mod amplitudes;
+mod buffer;
 mod bytes;
 mod isa;
 pub mod matrix;
 pub mod ops;
+mod planes;
 pub mod pool;
 mod quantize;
 mod simd;
 
+pub use buffer::Buffer;
 pub use bytes::SharedBytes;
 pub use isa::Kernels;
 pub use matrix::{ActivationScale, FloatType, Matrix, MatrixError, PackSpec, QuantRow, Quants, W8A8Spec};

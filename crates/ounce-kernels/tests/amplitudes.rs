@@ -3,8 +3,8 @@
 
 mod support;
 
-use ounce_kernels::amplitudes::{Buffer, Complex, Layout, PauliMask, PauliTerms, Program, Real, sweep};
-use ounce_kernels::{Kernels, ThreadPool};
+use ounce_kernels::amplitudes::{Complex, Layout, PauliMask, PauliTerms, Program, Real, sweep};
+use ounce_kernels::{Buffer, Kernels, ThreadPool};
 use support::Random;
 
 fn times(a: Complex, b: Complex) -> Complex {

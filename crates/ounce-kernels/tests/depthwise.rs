@@ -4,7 +4,8 @@
 mod support;
 
 use ounce_kernels::ops::{
-    ConvGeometry, depthwise, depthwise_fits, depthwise_transposed, depthwise_weight_gradient, inner_products,
+    ConvGeometry, Elements, depthwise, depthwise_fits, depthwise_transposed, depthwise_weight_gradient,
+    inner_products,
 };
 use ounce_kernels::{Kernels, ThreadPool};
 use support::{Random, assert_close};
@@ -62,8 +63,8 @@ fn check(g: ConvGeometry, seed: u64) {
             ThreadPool::with_kernels(threads, kernels).region(|team| {
                 depthwise(team, &g, &x, &w, Some(&bias), fy);
                 depthwise_transposed(team, &g, &dy, &w, Some(&bias), fdx);
-                depthwise_weight_gradient(team, &g, &x, |x| x, &dy, fdw);
-                depthwise_weight_gradient(team, &g, &bytes, |x| f32::from(x) - 3.0, &dy, fb);
+                depthwise_weight_gradient(team, &g, Elements::Floats(&x), &dy, fdw);
+                depthwise_weight_gradient(team, &g, Elements::Bytes(&bytes, 3.0), &dy, fb);
             });
             for (found, (expected, name)) in
                 found.iter().zip([(&y, "y"), (&dx, "dx"), (&dw, "dw"), (&from_bytes, "dw of bytes")])
@@ -108,6 +109,28 @@ fn depthwise_and_its_gradients() {
                 seed += 1;
             }
         }
+    }
+}
+
+#[test]
+fn many_planes_of_a_channel_leave_no_traces_in_the_next() {
+    // More planes than are convolved together, and no multiple of that.
+    for (image, places, stride) in [([33, 31], [33, 31], [1, 1]), ([33, 31], [17, 16], [2, 2])] {
+        check(
+            ConvGeometry {
+                batch: 5,
+                channels: 3,
+                image,
+                outputs: 3,
+                places,
+                kernel: [3, 3],
+                groups: 3,
+                stride,
+                before: [1, 1],
+                dilation: [1, 1],
+            },
+            1,
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ounce_kernels::{Team, ThreadPool};
+use ounce_kernels::{Buffer, Team, ThreadPool};
 
 use super::carve::{Gaps, Location, Region};
 use super::reference::check_type;
@@ -23,10 +23,10 @@ pub const MAX_OUTPUTS: usize = 4;
 #[derive(Debug)]
 pub struct Executor {
     steps: Vec<Step>,
-    arena: Vec<u64>,
-    parameters: Vec<u64>,
-    constants: Vec<u64>,
-    scratch: Vec<f32>,
+    arena: Buffer<u64>,
+    parameters: Buffer<u64>,
+    constants: Buffer<u64>,
+    scratch: Buffer<f32>,
     /// Parameters that are not updated in place: what is copied to where after a run.
     copies: Vec<(Location, Location)>,
     named: [HashMap<String, (TensorType, Location)>; 3],
@@ -57,8 +57,8 @@ struct Step {
     output_types: Vec<TensorType>,
 }
 
-fn words(bytes: usize) -> Vec<u64> {
-    vec![0; bytes.div_ceil(8)]
+fn words(bytes: usize) -> Buffer<u64> {
+    Buffer::zeroed(bytes.div_ceil(8))
 }
 
 impl Executor {
@@ -73,7 +73,7 @@ impl Executor {
             arena: words(plan.arena_bytes),
             parameters: words(layout.parameter_bytes),
             constants: words(layout.constant_bytes),
-            scratch: Vec::new(),
+            scratch: Buffer::zeroed(0),
             copies: Vec::new(),
             named: Default::default(),
         };
@@ -85,7 +85,7 @@ impl Executor {
             scratch = scratch.max(step.op.scratch(&step.input_types, &step.output_types));
             executor.steps.push(step);
         }
-        executor.scratch = vec![0.0; scratch];
+        executor.scratch = Buffer::zeroed(scratch);
         for (i, value) in graph.values().iter().enumerate() {
             let id = ValueId(i);
             let (memory, data) = match &value.source {

@@ -2,8 +2,8 @@
 
 use ounce_kernels::Team;
 use ounce_kernels::ops::{
-    ConvGeometry, Gemm, PANEL, depthwise, depthwise_fits, depthwise_transposed, depthwise_weight_gradient,
-    gemm, inner_products, int8_widen,
+    ConvGeometry, Elements, Gemm, PANEL, Pointwise, convolution, convolution_fits, depthwise, depthwise_fits,
+    depthwise_transposed, depthwise_weight_gradient, gemm, inner_products, int8_widen, pointwise,
 };
 
 use crate::ops::ConvShape;
@@ -155,6 +155,15 @@ pub(crate) fn forward(
     if shape.is_depthwise() {
         return depthwise(team, &geometry(shape), x, w, bias, y);
     }
+    if shape.is_pointwise() && shape.groups == 1 {
+        let (batch, len, depth, outputs) = (shape.batch, shape.image_len(), shape.channels, shape.outputs);
+        let job = Pointwise { batch, len, depth, outputs, rows: w, transposed: false, bias, x, out: y };
+        return pointwise(team, job);
+    }
+    let own = geometry(shape);
+    if convolution_fits(&own) {
+        return convolution(team, &own, x, w, bias, y);
+    }
     fill_channels(shape.batch, shape.outputs, bias, y);
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
     let (cg, og) = (shape.group_channels(), shape.group_outputs());
@@ -199,6 +208,12 @@ pub(crate) fn transposed(
     if shape.is_depthwise() {
         let w = as_floats(team, w, scratch);
         return depthwise_transposed(team, &geometry(shape), g, w, bias, out);
+    }
+    if shape.is_pointwise() && shape.groups == 1 {
+        let (batch, len, depth, outputs) = (shape.batch, shape.image_len(), shape.outputs, shape.channels);
+        let rows = as_floats(team, w, scratch);
+        let job = Pointwise { batch, len, depth, outputs, rows, transposed: true, bias, x: g, out };
+        return pointwise(team, job);
     }
     fill_channels(shape.batch, shape.channels, bias, out);
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
@@ -285,18 +300,24 @@ fn column_of_places<T: Element>(
 }
 
 /// The gradient by the kernel.
-pub(crate) fn weight_gradient<T: Element>(
+#[allow(clippy::panic)]
+pub(crate) fn weight_gradient(
     team: &mut Team<'_>,
     shape: &ConvShape,
-    x: &[T],
+    x: Slice<'_>,
     zero: f32,
     g: &[f32],
     out: &mut [f32],
 ) {
     if shape.is_depthwise() {
-        return depthwise_weight_gradient(team, &geometry(shape), x, |x| x.real() - zero, g, out);
+        let x = match x {
+            Slice::F32(x) => Elements::Floats(x),
+            Slice::I8(x) => Elements::Bytes(x, zero),
+            other => panic!("an image of floats or bytes, which the shape rule promised, is {other:?}"),
+        };
+        return depthwise_weight_gradient(team, &geometry(shape), x, g, out);
     }
-    if let Some(x) = T::as_floats(x)
+    if let Slice::F32(x) = x
         && shape.is_pointwise()
         && shape.groups == 1
         && shape.batch * shape.places_len() >= LONG
@@ -310,6 +331,18 @@ pub(crate) fn weight_gradient<T: Element>(
         );
     }
     out.fill(0.0);
+    crate::tensor::with_elements!(x, x => general_weight_gradient(team, shape, x, zero, g, out));
+}
+
+/// The gradient by the kernel, added to `out`, as products of matrices.
+fn general_weight_gradient<T: Element>(
+    team: &mut Team<'_>,
+    shape: &ConvShape,
+    x: &[T],
+    zero: f32,
+    g: &[f32],
+    out: &mut [f32],
+) {
     let (places, image, taps) = (shape.places_len(), shape.image_len(), shape.kernel_len());
     let (cg, og) = (shape.group_channels(), shape.group_outputs());
     for block in 0..shape.batch * shape.groups {

@@ -82,7 +82,7 @@ impl Operator for Conv2dWeightGradient {
         }
         let zero = self.zero(io.input_type(0).dtype);
         let (out, g) = (io.take_f32(0), io.f32(1));
-        crate::tensor::with_elements!(io.input(0), x => conv::weight_gradient(team, &shape, x, zero, g, out));
+        conv::weight_gradient(team, &shape, io.input(0), zero, g, out);
     }
 
     fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {

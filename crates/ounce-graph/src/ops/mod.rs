@@ -1,5 +1,6 @@
 //! All operators. A new one is a file here and its types in the list below.
 
+mod batch_norm_training;
 mod binary;
 mod channels_last;
 mod clip;
@@ -30,6 +31,7 @@ mod window;
 
 use std::ops::Deref;
 
+pub use batch_norm_training::{BatchNormTraining, BatchNormTrainingGradient};
 pub use binary::{Binary, BinaryKind};
 pub use channels_last::ChannelsLastConv2d;
 pub use clip::{Clip, ClipGradient};
@@ -89,7 +91,8 @@ macro_rules! operators {
 }
 
 operators! {
-    Adam, ApplyMask, BatchNorm, Binary, Cast, ChannelsLastConv2d, ChannelsLastMean, Clip, ClipGradient, Concat, Conv2d, Conv2dWeightGradient, ConvTranspose2d, Crop, CrossEntropy,
+    Adam, ApplyMask, BatchNorm, BatchNormTraining, BatchNormTrainingGradient, Binary, Cast, ChannelsLastConv2d, ChannelsLastMean, Clip,
+    ClipGradient, Concat, Conv2d, Conv2dWeightGradient, ConvTranspose2d, Crop, CrossEntropy,
     CrossEntropyGradient, Custom, Dequantize, Expand, Gather, MatMul, Momentum, MovingAverage, Normalize, NormalizeGradient, Pad, Pool2d,
     Pool2dGradient, Quantize, QuantizedAdd, QuantizedConv2d, QuantizedDense, QuantizedGlobalAvgPool, QuantizedPool2d, QuantizedSgd, Reduce,
     ReduceMaxGradient, Reshape, Resize, ResizeGradient, ScatterAdd, SelectChannels, Sgd, Softmax, SoftmaxGradient, Transpose, Unary,

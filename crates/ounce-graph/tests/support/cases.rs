@@ -155,6 +155,12 @@ pub(crate) fn cases() -> Vec<(&'static str, Build)> {
         }),
         ("embedding", |g, i| g.embedding(i("table"), i("indices"))),
         ("gather", |g, i| g.apply(Gather { axis: 1 }, &[i("x"), i("indices")])),
+        ("batch_norm_training_relu6", |g, i| {
+            let mean = g.parameter("mean", Tensor::f32(&[4], vec![0.0; 4])?);
+            let var = g.parameter("var", Tensor::f32(&[4], vec![1.0; 4])?);
+            let y = g.batch_norm_training(i("x"), [i("weight"), i("bias"), mean?, var?], 1e-5, 0.1)?;
+            g.relu6(y)
+        }),
         ("select_channels", |g, i| {
             g.apply(SelectChannels { axis: 1, channels: vec![0, 2, 3, 6] }, &[i("x")])
         }),

@@ -10,7 +10,6 @@
 //! ([`Program::run`]), or on one tile of a large state after another ([`sweep`]), so that memory is read once for all its steps.
 
 mod block;
-mod buffer;
 mod gates;
 pub(crate) mod lanes;
 mod layout;
@@ -23,14 +22,12 @@ mod step;
 mod sums;
 mod sweep;
 
-pub use buffer::Buffer;
 pub use layout::Layout;
 pub use paulis::PauliTerms;
 pub use program::{PauliMask, Program};
 pub use sums::Overlap;
 pub use sweep::sweep;
 
-pub(crate) use buffer::Line;
 pub(crate) use paulis::{TermSteps, expectations, multiply, squares};
 pub(crate) use run::{Tile, run};
 pub(crate) use step::Steps;

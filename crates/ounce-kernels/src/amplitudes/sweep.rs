@@ -1,6 +1,7 @@
 //! Running programs: on a batch of states, and on a large state tile by tile.
 
-use super::{Line, Program, Real, Tile};
+use super::{Program, Real, Tile};
+use crate::buffer::Line;
 use crate::pool::SharedMut;
 use crate::{Team, pool};
 

@@ -99,6 +99,14 @@ unsafe impl Simd for Avx2 {
         unsafe { _mm256_min_ps(a, b) }
     }
     #[inline(always)]
+    fn inside(self, a: __m256, low: __m256, high: __m256, value: __m256) -> __m256 {
+        // SAFETY: as in `splat`.
+        unsafe {
+            let (above, below) = (_mm256_cmp_ps::<_CMP_GT_OQ>(a, low), _mm256_cmp_ps::<_CMP_LT_OQ>(a, high));
+            _mm256_and_ps(_mm256_and_ps(above, below), value)
+        }
+    }
+    #[inline(always)]
     fn abs(self, a: __m256) -> __m256 {
         // SAFETY: as in `splat`.
         unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }

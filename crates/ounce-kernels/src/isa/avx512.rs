@@ -101,6 +101,14 @@ unsafe impl Simd for Avx512 {
         unsafe { _mm512_min_ps(a, b) }
     }
     #[inline(always)]
+    fn inside(self, a: __m512, low: __m512, high: __m512, value: __m512) -> __m512 {
+        // SAFETY: as in `splat`.
+        unsafe {
+            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, low);
+            _mm512_maskz_mov_ps(_mm512_mask_cmp_ps_mask::<_CMP_LT_OQ>(above, a, high), value)
+        }
+    }
+    #[inline(always)]
     fn abs(self, a: __m512) -> __m512 {
         // SAFETY: as in `splat`.
         unsafe { _mm512_abs_ps(a) }

@@ -35,9 +35,11 @@ pub(crate) use tile::{Bytes, PackedTile, TILE_ROWS, W8A8Tile};
 use crate::amplitudes::{Steps, TermSteps, Tile as AmplitudeTile};
 use crate::matrix::ActivationScale;
 use crate::ops::{Activation, Int8Add, Int8FixedAdd, Norm};
+use crate::planes::{Planes, PlanesMut};
 use crate::quantize::{QuantizedRowMut, QuantizedView, TokenView};
 use crate::simd::Element;
 use crate::simd::attend::Query;
+use crate::simd::batch_norm::Affine;
 use crate::simd::gemm::Tile;
 use crate::simd::int8::channels::Band;
 use crate::simd::int8::columns::Columns;
@@ -45,7 +47,9 @@ use crate::simd::int8::dense::Dense;
 use crate::simd::int8::depthwise::{Plane, Run};
 use crate::simd::int8::finish::CopyRows;
 use crate::simd::int8::places::Places;
+use crate::simd::plane_rows::PlaneRows;
 use crate::simd::planes::Rows;
+use crate::simd::pointwise::Strip;
 
 /// The kernels of one instruction set. Each may be called only on a CPU that has it.
 #[allow(clippy::type_complexity, reason = "the signatures of kernels, each used once")]
@@ -77,10 +81,18 @@ pub(crate) struct Table {
     narrow: unsafe fn(&[f32], &mut [u16]),
     dot_rows: unsafe fn(Element, &[u8], &[f32], &mut [f32]),
     gemm_tile: unsafe fn(Tile<'_>),
+    pointwise: unsafe fn(&Strip<'_>),
     attend: unsafe fn(Query<'_>),
     correlate: unsafe fn(&[f32], &[usize], &[f32], f32, &mut [f32]),
     correlate_taps: unsafe fn(&[f32], &[usize], &[f32], &mut [f32]),
+    copy_rows: unsafe fn(PlaneRows, &[f32], &mut [f32]),
+    split_rows: unsafe fn(PlaneRows, &[f32], &mut [f32], [usize; 2]),
+    join_rows: unsafe fn(PlaneRows, [&[f32]; 2], &mut [f32]),
     inner_products: unsafe fn(&Rows<'_>) -> [[f32; 4]; 4],
+    batch_moments: unsafe fn(Planes<'_>) -> [f64; 2],
+    batch_normalize: unsafe fn(Planes<'_>, &Affine, &PlanesMut<'_>),
+    batch_gradient_sums: unsafe fn(Planes<'_>, Planes<'_>, &Affine) -> [f64; 2],
+    batch_gradient: unsafe fn([Planes<'_>; 2], &Affine, [f32; 3], &PlanesMut<'_>),
     int8_columns: unsafe fn(&Columns<'_>, &mut [u8]),
     int8_plane: unsafe fn(&Plane<'_>, Run<'_>),
     int8_places: unsafe fn(&Places<'_>),
@@ -280,14 +292,30 @@ impl Kernels {
         dot_rows(element: Element, rows: &[u8], x: &[f32], out: &mut [f32]);
         /// One tile of a float matrix product.
         gemm_tile(tile: Tile<'_>);
+        /// Rows times some columns of an image.
+        pointwise(strip: &Strip<'_>);
         /// Attention of one query.
         attend(query: Query<'_>);
         /// Sums over the taps of a window at every place of a plane.
         correlate(x: &[f32], offsets: &[usize], weights: &[f32], start: f32, out: &mut [f32]);
         /// Sums over the places of a plane for every tap of a window.
         correlate_taps(x: &[f32], offsets: &[usize], g: &[f32], sums: &mut [f32]);
+        /// Copies rows of floats.
+        copy_rows(job: PlaneRows, from: &[f32], to: &mut [f32]);
+        /// Takes the elements of rows apart, every second one here and there.
+        split_rows(job: PlaneRows, from: &[f32], to: &mut [f32], at: [usize; 2]);
+        /// Puts rows together of elements from here and there in turn.
+        join_rows(job: PlaneRows, from: [&[f32]; 2], to: &mut [f32]);
         /// Inner products of four rows with four rows.
         inner_products(rows: &Rows<'_>) -> [[f32; 4]; 4];
+        /// Mean and variance of a channel.
+        batch_moments(x: Planes<'_>) -> [f64; 2];
+        /// A channel normalised.
+        batch_normalize(x: Planes<'_>, by: &Affine, y: &PlanesMut<'_>);
+        /// The sums of which a channel's gradients are made.
+        batch_gradient_sums(g: Planes<'_>, x: Planes<'_>, by: &Affine) -> [f64; 2];
+        /// The gradient by a channel.
+        batch_gradient(from: [Planes<'_>; 2], by: &Affine, factors: [f32; 3], dx: &PlanesMut<'_>);
         /// Rows of bytes times columns of an image of bytes.
         int8_columns(job: &Columns<'_>, panel: &mut [u8]);
         /// A plane of bytes, convolved.
@@ -396,8 +424,9 @@ macro_rules! table {
         use crate::isa::{Table, kernel};
         use crate::matrix::ActivationScale;
         use crate::ops::{Activation, Int8Add, Int8FixedAdd, Norm};
+        use crate::planes::{Planes, PlanesMut};
         use crate::quantize::QuantizedRowMut;
-        use crate::simd::{Element, attend, gate, gemm, hadamard as walsh, int8, norm, planes, quantize, rows};
+        use crate::simd::{Element, attend, batch_norm, gate, gemm, hadamard as walsh, int8, norm, plane_rows, planes, pointwise, quantize, rows};
 
         kernel!($features $token; quantize_row = quantize::quantize_row, (x: &[f32], out: QuantizedRowMut<'_>));
         kernel!($features $token; quantize_token = quantize::quantize_token, (x: &[f32], scale: ActivationScale, out: &mut [i8]) -> (f32, i32));
@@ -415,10 +444,18 @@ macro_rules! table {
         kernel!($features $token; narrow = rows::narrow, (x: &[f32], out: &mut [u16]));
         kernel!($features $token; dot_rows = rows::dot_rows, (element: Element, rows: &[u8], x: &[f32], out: &mut [f32]));
         kernel!($features $token; gemm_tile = gemm::gemm_tile, (tile: gemm::Tile<'_>));
+        kernel!($features $token; pointwise = pointwise::pointwise, (strip: &pointwise::Strip<'_>));
         kernel!($features $token; attend = attend::attend, (query: attend::Query<'_>));
         kernel!($features $token; correlate = planes::correlate, (x: &[f32], offsets: &[usize], weights: &[f32], start: f32, out: &mut [f32]));
         kernel!($features $token; correlate_taps = planes::correlate_taps, (x: &[f32], offsets: &[usize], g: &[f32], sums: &mut [f32]));
+        kernel!($features $token; copy_rows = plane_rows::copy_rows, (job: plane_rows::PlaneRows, from: &[f32], to: &mut [f32]));
+        kernel!($features $token; split_rows = plane_rows::split_rows, (job: plane_rows::PlaneRows, from: &[f32], to: &mut [f32], at: [usize; 2]));
+        kernel!($features $token; join_rows = plane_rows::join_rows, (job: plane_rows::PlaneRows, from: [&[f32]; 2], to: &mut [f32]));
         kernel!($features $token; inner_products = planes::inner_products, (rows: &planes::Rows<'_>) -> [[f32; 4]; 4]);
+        kernel!($features $token; batch_moments = batch_norm::batch_moments, (x: Planes<'_>) -> [f64; 2]);
+        kernel!($features $token; batch_normalize = batch_norm::batch_normalize, (x: Planes<'_>, by: &batch_norm::Affine, y: &PlanesMut<'_>));
+        kernel!($features $token; batch_gradient_sums = batch_norm::batch_gradient_sums, (g: Planes<'_>, x: Planes<'_>, by: &batch_norm::Affine) -> [f64; 2]);
+        kernel!($features $token; batch_gradient = batch_norm::batch_gradient, (from: [Planes<'_>; 2], by: &batch_norm::Affine, factors: [f32; 3], dx: &PlanesMut<'_>));
         kernel!($int8_features $int8_token; int8_columns = int8::columns::multiply, (job: &int8::columns::Columns<'_>, panel: &mut [u8]));
         kernel!($int8_features $int8_token; int8_plane = int8::depthwise::convolve, (plane: &int8::depthwise::Plane<'_>, out: int8::depthwise::Run<'_>));
         kernel!($int8_features $int8_token; int8_places = int8::places::multiply, (job: &int8::places::Places<'_>));
@@ -456,10 +493,18 @@ macro_rules! table {
             narrow,
             dot_rows,
             gemm_tile,
+            pointwise,
             attend,
             correlate,
             correlate_taps,
+            copy_rows,
+            split_rows,
+            join_rows,
             inner_products,
+            batch_moments,
+            batch_normalize,
+            batch_gradient_sums,
+            batch_gradient,
             int8_columns,
             int8_plane,
             int8_places,

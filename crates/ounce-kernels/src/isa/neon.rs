@@ -102,6 +102,14 @@ unsafe impl<const SDOT: bool> Simd for Neon<SDOT> {
         unsafe { vminq_f32(a, b) }
     }
     #[inline(always)]
+    fn inside(self, a: float32x4_t, low: float32x4_t, high: float32x4_t, value: float32x4_t) -> float32x4_t {
+        // SAFETY: as in `splat`.
+        unsafe {
+            let inside = vandq_u32(vcgtq_f32(a, low), vcltq_f32(a, high));
+            vreinterpretq_f32_u32(vandq_u32(inside, vreinterpretq_u32_f32(value)))
+        }
+    }
+    #[inline(always)]
     fn abs(self, a: float32x4_t) -> float32x4_t {
         // SAFETY: as in `splat`.
         unsafe { vabsq_f32(a) }

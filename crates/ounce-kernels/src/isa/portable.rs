@@ -93,6 +93,10 @@ unsafe impl Simd for Portable {
         map!(|a, b| if a < b { a } else { b })
     }
     #[inline(always)]
+    fn inside(self, a: Self::F, low: Self::F, high: Self::F, value: Self::F) -> Self::F {
+        map!(|a, low, high, value| if (a > low) & (a < high) { value } else { 0.0 })
+    }
+    #[inline(always)]
     fn abs(self, a: Self::F) -> Self::F {
         a.map(f32::abs)
     }

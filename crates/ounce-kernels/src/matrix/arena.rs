@@ -44,13 +44,17 @@ impl Piece {
     }
 }
 
-/// Asks for huge pages in a range of memory.
+/// Asks for huge pages in a range of memory, from the first page that begins in it.
 #[cfg(target_os = "linux")]
 pub(crate) fn advise_huge_pages(start: *mut u8, len: usize) {
     unsafe extern "C" {
         fn madvise(addr: *mut std::ffi::c_void, len: usize, advice: std::ffi::c_int) -> std::ffi::c_int;
     }
     const MADV_HUGEPAGE: std::ffi::c_int = 14;
+    // The advice is refused where it does not begin with a page.
+    const PAGE: usize = 4096;
+    let before = start.align_offset(PAGE).min(len);
+    let (start, len) = (start.wrapping_add(before), len - before);
     // SAFETY: the advice changes no contents, whatever the range. A refusal changes nothing.
     unsafe { madvise(start.cast(), len, MADV_HUGEPAGE) };
 }

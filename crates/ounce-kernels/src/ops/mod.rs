@@ -4,6 +4,8 @@
 //! not fit one another, which is an error of the caller's code, never of its data.
 
 mod attention;
+mod batch_norm;
+mod convolution;
 mod depthwise;
 mod elementwise;
 mod gemm;
@@ -13,14 +15,17 @@ mod int8;
 mod kv;
 mod pages;
 mod phases;
+mod pointwise;
 mod project;
 mod project_float;
 mod rope;
 mod rotate;
 
 pub use attention::{Attention, Run, attention};
+pub use batch_norm::{BatchNorm, batch_norm, batch_norm_gradient};
+pub use convolution::{convolution, convolution_fits};
 pub use depthwise::{
-    depthwise, depthwise_fits, depthwise_transposed, depthwise_weight_gradient, inner_products,
+    Elements, depthwise, depthwise_fits, depthwise_transposed, depthwise_weight_gradient, inner_products,
 };
 pub use elementwise::{add, norm, norm_add, norm_in_place, softmax};
 pub use gemm::{Gemm, PANEL, gemm};
@@ -32,6 +37,7 @@ pub use int8::{
 };
 pub use kv::{KvLayer, KvType, OutOfMemory};
 pub(crate) use phases::Phases;
+pub use pointwise::{Pointwise, pointwise};
 pub use project::{Input, MAX_OUTPUTS, Output, project, project_gated};
 pub use rope::{RopeStyle, rope};
 pub use rotate::{BlockError, Rotation, rotate};

@@ -1,6 +1,8 @@
 //! Padded planes of an image, cut into phases by the stride of a window: what one tap reads along a row is then contiguous.
 
 use super::ConvGeometry;
+use crate::Kernels;
+use crate::simd::plane_rows::PlaneRows;
 
 /// The layout of one padded plane: for every vertical and every horizontal remainder by the stride, the rows and columns with that remainder.
 #[derive(Clone, Copy, Debug)]
@@ -9,9 +11,11 @@ pub(crate) struct Phases {
     dilation: [usize; 2],
     /// Rows of a phase.
     rows: usize,
+    /// Rows from one phase to the next: of all planes that lie there one after another.
+    apart: usize,
     /// Elements of a row of a phase: what two rows of places are apart.
     pub(crate) pitch: usize,
-    /// Elements of the plane.
+    /// Elements of all planes.
     pub(crate) len: usize,
 }
 
@@ -26,12 +30,22 @@ impl Phases {
         let len = rows.checked_mul(pitch)?.checked_mul(phases)?;
         let room = g.places_len().saturating_mul(phases).saturating_add(g.image_len());
         let fits = len <= room.saturating_mul(16).saturating_add(4096);
-        fits.then_some(Self { stride: g.stride, dilation: g.dilation, rows, pitch, len })
+        fits.then_some(Self { stride: g.stride, dilation: g.dilation, rows, apart: rows, pitch, len })
+    }
+
+    /// The layout of so many planes, the same phase of one behind that of another.
+    pub(crate) fn stacked(&self, planes: usize) -> Self {
+        Self { apart: self.rows * planes, len: self.len * planes, ..*self }
+    }
+
+    /// Elements from one plane of a stack to the next.
+    pub(crate) fn plane(&self) -> usize {
+        self.rows * self.pitch
     }
 
     /// The layout of an image that needs none: one tap reads it as it is, as a single row.
     pub(crate) fn flat(len: usize) -> Self {
-        Self { stride: [1, 1], dilation: [1, 1], rows: 1, pitch: len, len }
+        Self { stride: [1, 1], dilation: [1, 1], rows: 1, apart: 1, pitch: len, len }
     }
 
     /// Where in the plane the window at the first place reads with a tap.
@@ -41,9 +55,16 @@ impl Phases {
     }
 
     /// Where an element of the padded plane lies.
-    fn at(&self, down: usize, right: usize) -> usize {
+    pub(crate) fn at(&self, down: usize, right: usize) -> usize {
         let phase = down % self.stride[0] * self.stride[1] + right % self.stride[1];
-        (phase * self.rows + down / self.stride[0]) * self.pitch + right / self.stride[1]
+        (phase * self.apart + down / self.stride[0]) * self.pitch + right / self.stride[1]
+    }
+
+    /// How many rows of an image that begins after `before` rows of padding belong to one vertical phase, and the first of them.
+    pub(crate) fn rows_of(&self, image: usize, before: usize, phase: usize) -> (usize, usize) {
+        let first = (phase + self.stride[0] - before % self.stride[0]) % self.stride[0];
+        let room = self.rows.saturating_sub((first + before) / self.stride[0]);
+        (image.saturating_sub(first).div_ceil(self.stride[0]).min(room), first)
     }
 
     /// Writes the elements of a plane of the image to their places in `out`, whose padding stays: rows by `copy` where there is no horizontal stride, elements by `convert`.
@@ -77,6 +98,42 @@ impl Phases {
                     strided(from, self.stride[1], to, &convert);
                 }
             }
+        }
+    }
+}
+
+/// Writes a plane of the image to its places among padded planes, and fetches the one that is `ahead`.
+pub(crate) fn pad(
+    kernels: Kernels,
+    g: &ConvGeometry,
+    phases: &Phases,
+    image: &[f32],
+    ahead: usize,
+    out: &mut [f32],
+) {
+    let ([down, right], [height, width]) = (g.stride, g.image);
+    if right > 2 {
+        let copy = |from: &[f32], to: &mut [f32]| to.copy_from_slice(from);
+        return phases.fill(g, image, out, copy, |x| x);
+    }
+    for phase in 0..down {
+        let (rows, first) = phases.rows_of(height, g.before[0], phase);
+        if rows == 0 {
+            continue;
+        }
+        let from = &image[first * width..];
+        let row = first + g.before[0];
+        let pitches = [down * width, phases.pitch];
+        // What no window reaches is left out.
+        let room = phases.pitch.saturating_sub(g.before[1] / right);
+        if right == 1 {
+            let job = PlaneRows { rows, len: width.min(room), pitches, ahead };
+            kernels.copy_rows(job, from, &mut out[phases.at(row, g.before[1])..]);
+        } else {
+            let odd = phases.pitch.saturating_sub(g.before[1].div_ceil(2));
+            let len = width.div_ceil(2).min(room) + (width / 2).min(odd);
+            let at = [0, 1].map(|i| phases.at(row, g.before[1] + i));
+            kernels.split_rows(PlaneRows { rows, len, pitches, ahead }, from, out, at);
         }
     }
 }

@@ -203,7 +203,7 @@ impl<'a, T> SharedMut<'a, T> {
         Self { start: data.as_mut_ptr(), len: data.len(), lifetime: std::marker::PhantomData }
     }
 
-    /// Elements.
+    /// The number of elements.
     pub(crate) fn len(&self) -> usize {
         self.len
     }

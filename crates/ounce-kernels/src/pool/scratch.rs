@@ -2,7 +2,7 @@
 
 use std::cell::UnsafeCell;
 
-use crate::amplitudes::Line;
+use crate::buffer::Line;
 use crate::ops::MAX_OUTPUTS;
 use crate::quantize::{QuantizedRows, TokenRows};
 

@@ -8,8 +8,8 @@ use std::thread::Thread;
 
 /// Checks of the ticket before an idle worker parks: some 100 microseconds, longer than the serial parts of a decode step.
 const SPINS_BEFORE_PARK: u32 = 6_000;
-/// Checks of the count of finished chunks before the caller offers its CPU to others.
-const SPINS_BEFORE_YIELD: u32 = 400;
+/// Checks of the count of finished chunks before the caller offers its CPU to others: some 60 microseconds, since one who takes it keeps it for milliseconds.
+const SPINS_BEFORE_YIELD: u32 = 4_000;
 
 /// The most claims one job is divided into; more chunks than this are claimed several at a time.
 const MAX_CLAIMS: usize = 0xffff;

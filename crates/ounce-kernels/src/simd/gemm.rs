@@ -28,6 +28,45 @@ pub(crate) struct Tile<'a> {
     pub(crate) accumulate: bool,
 }
 
+/// Adds to `R` rows of `V` vectors the products of a panel with as many rows of `x`: element k of row r is at `r * strides[0] + k * strides[1]`, of which the second is 1,
+/// or, where `T`, the first.
+///
+/// # Safety
+/// From `panel`, `depth` rows of `V` vectors are readable, and from `x` the elements of `R` rows.
+#[inline(always)]
+pub(crate) unsafe fn products<S: Simd, const R: usize, const V: usize, const T: bool>(
+    s: S,
+    (mut panel, panel_stride): (*const f32, usize),
+    (x, strides): (*const f32, [usize; 2]),
+    depth: usize,
+    mut sums: [[S::F; V]; R],
+) -> [[S::F; V]; R] {
+    let mut rows = [x; R];
+    // SAFETY: as the caller promises.
+    unsafe {
+        if !T {
+            for (r, row) in rows.iter_mut().enumerate() {
+                *row = row.add(r * strides[0]);
+            }
+        }
+        for k in 0..depth {
+            let mut columns = [s.splat(0.0); V];
+            for (v, column) in columns.iter_mut().enumerate() {
+                *column = s.load(panel.add(v * S::LANES));
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                // Transposed, the elements of all rows lie side by side.
+                let x = s.splat(if T { *x.add(k * strides[1] + r) } else { *rows[r].add(k) });
+                for v in 0..V {
+                    sums[v] = s.mul_add(columns[v], x, sums[v]);
+                }
+            }
+            panel = panel.wrapping_add(panel_stride);
+        }
+    }
+    sums
+}
+
 #[inline(always)]
 fn tile<S: Simd, const R: usize, const V: usize, const T: bool>(s: S, t: &mut Tile<'_>) {
     assert_eq!(S::LANES * V, PANEL);
@@ -41,27 +80,8 @@ fn tile<S: Simd, const R: usize, const V: usize, const T: bool>(s: S, t: &mut Ti
                 }
             }
         }
-        let mut panel = t.panel.as_ptr();
-        let mut x = [t.x.as_ptr(); R];
-        if !T {
-            for (r, x) in x.iter_mut().enumerate() {
-                *x = x.add(r * t.x_stride);
-            }
-        }
-        for k in 0..t.depth {
-            let mut columns = [s.splat(0.0); V];
-            for (v, column) in columns.iter_mut().enumerate() {
-                *column = s.load(panel.add(v * S::LANES));
-            }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                // Transposed, the elements of all rows lie side by side.
-                let x = s.splat(if T { *x[0].add(k * t.x_step + r) } else { *x[r].add(k) });
-                for v in 0..V {
-                    sums[v] = s.mul_add(columns[v], x, sums[v]);
-                }
-            }
-            panel = panel.wrapping_add(t.panel_stride);
-        }
+        let (panel, x) = ((t.panel.as_ptr(), t.panel_stride), (t.x.as_ptr(), [t.x_stride, t.x_step]));
+        let sums = products::<S, R, V, T>(s, panel, x, t.depth, sums);
         for (r, sums) in sums.iter().enumerate() {
             for (v, &sum) in sums.iter().enumerate() {
                 s.store(t.out.as_mut_ptr().add(r * t.out_stride + v * S::LANES), sum);

@@ -5,12 +5,15 @@
 //! the tables of [`crate::isa`] provide.
 
 pub(crate) mod attend;
+pub(crate) mod batch_norm;
 pub(crate) mod gate;
 pub(crate) mod gemm;
 pub(crate) mod hadamard;
 pub(crate) mod int8;
 pub(crate) mod norm;
+pub(crate) mod plane_rows;
 pub(crate) mod planes;
+pub(crate) mod pointwise;
 pub(crate) mod quantize;
 pub(crate) mod rows;
 
@@ -64,6 +67,8 @@ pub(crate) unsafe trait Simd: Copy {
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `value` where `low < a < high`, else zero.
+    fn inside(self, a: Self::F, low: Self::F, high: Self::F, value: Self::F) -> Self::F;
     fn abs(self, a: Self::F) -> Self::F;
     /// The sign of `sign` on the magnitude of `magnitude`.
     fn copysign(self, magnitude: Self::F, sign: Self::F) -> Self::F;

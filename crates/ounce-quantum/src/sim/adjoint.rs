@@ -4,8 +4,9 @@
 //! `2 Re <lambda| dU/dangle U^-1 |psi>` (Jones and Gacon, "Efficient calculation of gradients in classical simulations of variational quantum algorithms",
 //! 2020). So memory holds two states whatever the number of gates.
 
+use ounce_kernels::Buffer;
 use ounce_kernels::Team;
-use ounce_kernels::amplitudes::{Buffer, Program, Real, sweep};
+use ounce_kernels::amplitudes::{Program, Real, sweep};
 
 use super::bind::Values;
 use super::node::Node;

@@ -4,8 +4,9 @@
 //! every gate is plain vector arithmetic, with coefficients of their own for samples whose angles depend on inputs. All gates of the circuit are done while
 //! the group's states are in the cache; threads take groups.
 
+use ounce_kernels::Buffer;
 use ounce_kernels::Team;
-use ounce_kernels::amplitudes::{Buffer, Layout, Overlap, Program, Real};
+use ounce_kernels::amplitudes::{Layout, Overlap, Program, Real};
 
 use super::Initial;
 use super::bind::Values;

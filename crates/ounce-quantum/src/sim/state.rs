@@ -1,6 +1,7 @@
 //! The state of qubits as a vector of amplitudes.
 
-use ounce_kernels::amplitudes::{Buffer, Layout, Program, Real, sweep};
+use ounce_kernels::Buffer;
+use ounce_kernels::amplitudes::{Layout, Program, Real, sweep};
 use ounce_kernels::{Kernels, Team, ThreadPool};
 use ounce_random::Pcg32;
 

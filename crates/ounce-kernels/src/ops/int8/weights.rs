@@ -1,7 +1,7 @@
 //! Weights as kernels for images with their channels side by side read them.
 
 use super::{Int8Conv, Scale};
-use crate::amplitudes::Line;
+use crate::buffer::Line;
 use crate::ops::ConvGeometry;
 use crate::simd::int8::places::PANEL;
 use crate::simd::int8::scales::ChannelScales;

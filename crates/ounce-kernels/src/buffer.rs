@@ -1,8 +1,7 @@
-//! Memory for amplitudes, aligned to cache lines.
+//! Memory for large arrays, aligned to cache lines.
 
 use std::marker::PhantomData;
 
-use super::Real;
 use crate::matrix::advise_huge_pages;
 
 /// A cache line.
@@ -18,23 +17,23 @@ const LARGE: usize = 4 << 20;
 pub struct Buffer<T> {
     lines: Vec<Line>,
     len: usize,
-    real: PhantomData<T>,
+    element: PhantomData<T>,
 }
 
-impl<T: Real> Buffer<T> {
+impl<T: bytemuck::Pod> Buffer<T> {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
-        let count = len.div_ceil(64 / T::BYTES);
+        let count = (len * size_of::<T>()).div_ceil(size_of::<Line>());
         let mut lines: Vec<Line> = Vec::with_capacity(count);
-        if count * 64 >= LARGE {
-            advise_huge_pages(lines.as_mut_ptr().cast(), count * 64);
+        if count * size_of::<Line>() >= LARGE {
+            advise_huge_pages(lines.as_mut_ptr().cast(), count * size_of::<Line>());
         }
         lines.resize(count, bytemuck::Zeroable::zeroed());
-        Self { lines, len, real: PhantomData }
+        Self { lines, len, element: PhantomData }
     }
 }
 
-impl<T: Real> std::ops::Deref for Buffer<T> {
+impl<T: bytemuck::Pod> std::ops::Deref for Buffer<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -42,7 +41,7 @@ impl<T: Real> std::ops::Deref for Buffer<T> {
     }
 }
 
-impl<T: Real> std::ops::DerefMut for Buffer<T> {
+impl<T: bytemuck::Pod> std::ops::DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
     }
