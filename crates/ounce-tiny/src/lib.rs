@@ -17,6 +17,7 @@
 
 pub mod contribution;
 pub mod emit;
+mod kernels;
 pub mod learn;
 pub mod numerics;
 pub mod pictures;
@@ -27,3 +28,5 @@ pub mod scheme;
 pub mod search;
 pub mod simulate;
 pub mod step;
+
+pub use kernels::NoKernel;

@@ -7,6 +7,7 @@
 
 mod common;
 
+use common::tiny::simulation_is_possible;
 use common::{Machine, Ran, need};
 use std::fs;
 
@@ -52,13 +53,6 @@ fn what_cannot_be_compiled_is_named() {
 fn with_tools(machine: &Machine, arguments: &[&str]) -> Ran {
     let path = std::env::var_os("PATH").unwrap_or_default();
     Ran::from(machine.ounce(arguments).env("PATH", path).output().unwrap())
-}
-
-/// Whether programs can be simulated here; says so if not.
-fn simulation_is_possible() -> bool {
-    let missing = ounce_tiny::simulate::missing_tools();
-    missing.iter().for_each(|tool| eprintln!("skipped: no {}", tool.program()));
-    missing.is_empty()
 }
 
 #[test]

@@ -8,10 +8,10 @@ use crate::output;
 use crate::tiny::training::trainable;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ounce_formats::mcunet::Network as Mcunet;
 use ounce_tiny::contribution::{self, Contributions, Grid, Point, Setting};
 use ounce_tiny::learn::{Dataset, LearnError, Selection};
 use ounce_tiny::scheme::TrainedWeight;
+use ounce_tiny::step::Network;
 use std::path::{Path, PathBuf};
 
 /// What training each part of a network contributes to its accuracy.
@@ -61,20 +61,15 @@ pub(crate) struct Analysis {
 
 impl Analysis {
     /// The contributions, measured as far as they are missing; `None` if none are asked for.
-    pub(crate) fn contributions(
-        &self,
-        model: &Path,
-        network: &Mcunet,
-        size: Option<usize>,
-    ) -> Result<Option<Contributions>> {
+    pub(crate) fn contributions(&self, model: &Path, network: &Network) -> Result<Option<Contributions>> {
         let Some(path) = &self.contributions else { return Ok(None) };
-        let convs = network.convs().count() - 1;
+        let convs = network.conv_count();
         if let Some(figure) = &self.figure {
             output::check_writable(figure)?;
         }
         let known = if path.exists() { Some(read(path, convs)?) } else { None };
         let found = match (&self.data, known) {
-            (Some(data), known) => self.measure(path, data, known, (model, network, size))?,
+            (Some(data), known) => self.measure(path, data, known, (model, network))?,
             (None, Some(known)) => known,
             (None, None) => {
                 let cause = format!("there is no {}", path.display());
@@ -92,13 +87,10 @@ impl Analysis {
         path: &Path,
         data: &Path,
         known: Option<Contributions>,
-        (model, network, size): (&Path, &Mcunet, Option<usize>),
+        (model, network): (&Path, &Network),
     ) -> Result<Contributions> {
-        let convs = network.convs().count() - 1;
-        let size = size.or(network.first_conv.in_size).ok_or_else(|| {
-            Failure::new(format!("{} does not say for what size of images it was made", model.display()))
-                .hint("give --size")
-        })?;
+        let convs = network.conv_count();
+        let size = network.image()?.shape.last().copied().unwrap_or(0);
         output::check_writable(path)?;
         let (train, validation) = (Some(self.train), self.validation);
         let selection = Selection { train, validation, ..Selection::default() };
@@ -133,7 +125,7 @@ impl Analysis {
         interrupt.listen_for_the_end()?;
         let bar = ProgressBar::new(missing.len() as u64);
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} trainings  {msg}  {eta} left")?);
-        let mut analysis = contribution::Analysis::new(network, convs, &set, &setting, self.threads.get());
+        let mut analysis = contribution::Analysis::new(network, &set, &setting, self.threads.get());
         for (point, seed) in missing {
             bar.set_message(describe(point));
             let scheme = found.scheme(point);

@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 #[derive(Debug, Serialize)]
 pub(crate) struct Settings {
     pub(crate) network: String,
+    /// What tells its weights before the training from others.
+    pub(crate) weights: String,
     pub(crate) data: String,
     pub(crate) classes: Vec<String>,
     /// Height and width of images.
