@@ -131,7 +131,7 @@ fn networks_of_files_take_the_steps_of_the_executor() {
         let network = of_file(name).with_classes(2, 3).unwrap();
         for scheme in [Scheme::full(4), scheme(3, &[(2, 0.5), (3, 1.0)])] {
             let graphs = graphs(&network, &scheme, &StepOptions::rounded(Rounding::Nearest));
-            let losses = learn(&graphs, 4, [5e-3, 2e-3], true, true);
+            let losses = learn(&graphs, 4, [5e-2, 2e-2], true, true);
             println!("{name} {losses:?}");
         }
     }
