@@ -104,7 +104,7 @@ fn networks_of_other_formats_learn() {
         let folder = |what: &str| format!("{what}-{}", file.len());
         let [trained, inference, program] = ["trained", "inference", "program"].map(folder);
         let data = ["--data", "digits", "--classes", "3,7,8"];
-        let train = ["tiny", "train", file, "--scheme", "last:3", "--rate", "0.005", "--epochs", "3"];
+        let train = ["tiny", "train", file, "--scheme", "last:3", "--rate", "0.02", "--epochs", "6"];
         let train = [&train[..], &data, &["-t", "1", "-o", &trained, "--json"]].concat();
         let report = machine.run(&train).ok().json();
         assert!(report["result"]["accuracy"].as_f64().unwrap() > 0.8, "{file}: {report}");
