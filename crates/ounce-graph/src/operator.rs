@@ -62,6 +62,11 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
         None
     }
 
+    /// The operator that computes the same where all inputs and outputs, images in i8, are `[N, H, W, C]` instead of `[N, C, H, W]`. `inputs` are the types that this one has.
+    fn channels_last(&self, _inputs: &[TensorType]) -> Option<Op> {
+        None
+    }
+
     /// Whether output 0 is the bytes of input 0 under another type, so that nothing need be done.
     fn is_view(&self) -> bool {
         false
@@ -145,6 +150,10 @@ impl Operator for Custom {
 
     fn without_unused(&self, used: &[bool]) -> Option<Op> {
         self.0.without_unused(used)
+    }
+
+    fn channels_last(&self, inputs: &[TensorType]) -> Option<Op> {
+        self.0.channels_last(inputs)
     }
 
     fn is_view(&self) -> bool {

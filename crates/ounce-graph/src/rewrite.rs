@@ -59,6 +59,11 @@ impl<'a> Rewrite<'a> {
         Ok(new)
     }
 
+    /// Whether there is a new value for an old one, or could be.
+    pub(crate) fn has(&self, old: ValueId) -> bool {
+        self.map[old.0].is_some() || matches!(self.old.value(old).source, Source::Constant(_))
+    }
+
     /// Lets `new` stand for `old` from now on.
     pub fn set(&mut self, old: ValueId, new: ValueId) {
         self.map[old.0] = Some(new);

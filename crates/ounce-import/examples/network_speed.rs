@@ -146,7 +146,7 @@ fn main() {
         let (graph, name, image) = network(what);
         (graph, vec![(name, image)])
     };
-    let graph = passes::optimize(&graph).unwrap();
+    let graph = passes::optimize_for_host(&graph).unwrap();
     let mut executor = Executor::new(&graph, &plan(&graph, &PlanOptions::default()).unwrap()).unwrap();
     let mut pool = ThreadPool::new(threads.parse().expect("a number of threads"));
     let output = graph.outputs()[0].0.clone();

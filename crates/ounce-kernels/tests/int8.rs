@@ -4,8 +4,8 @@
 mod support;
 
 use ounce_kernels::ops::{
-    ConvGeometry, Int8Add, Int8Conv, Int8Output, Scale, Term, int8_add, int8_add_tables, int8_clamp,
-    int8_conv, int8_conv_scratch, int8_quantize, int8_widen,
+    ConvGeometry, Int8Add, Int8ChannelsLast, Int8Conv, Int8FixedAdd, Int8Output, Scale, Term, int8_add,
+    int8_clamp, int8_conv, int8_conv_scratch, int8_fixed_add, int8_quantize, int8_widen,
 };
 use ounce_kernels::{Kernels, ThreadPool};
 use support::Random;
@@ -102,6 +102,16 @@ fn expected(conv: &Int8Conv<'_>, scale: impl Fn(usize) -> Scale) -> Vec<i64> {
     y
 }
 
+/// Images `[batch, channels, ...]` as `[batch, ..., channels]`.
+fn channels_last(x: &[i8], batch: usize, channels: usize) -> Vec<i8> {
+    let places = x.len() / (batch * channels);
+    let at = |i: usize| {
+        let (n, place, c) = (i / (places * channels), i / channels % places, i % channels);
+        x[(n * channels + c) * places + place]
+    };
+    (0..x.len()).map(at).collect()
+}
+
 fn check(g: ConvGeometry, seed: u64) {
     let mut random = Random(seed);
     let depth = g.channels / g.groups * g.kernel[0] * g.kernel[1];
@@ -150,6 +160,20 @@ fn check(g: ConvGeometry, seed: u64) {
             }
             let beyond = y.len() % 8;
             assert!(beyond == 0 || mask[y.len() / 8] >> beyond == 0, "{what}: bits beyond the last");
+            let depthwise = g.groups == g.channels && g.outputs == g.channels;
+            for planes in [false, true].into_iter().take(if g.groups == 1 && g.channels <= 4 { 2 } else { 1 })
+            {
+                let packed = Int8ChannelsLast::new(&conv, scale, bounds, planes);
+                let taken = (g.groups == 1 || depthwise) && (s != 3 || g.outputs <= 2);
+                assert_eq!(packed.is_some(), taken, "{what}: taken with channels last");
+                let Some(packed) = packed else { continue };
+                let x = if planes { x.clone() } else { channels_last(&x, g.batch, g.channels) };
+                let mut last = vec![0x55; y.len()];
+                let mut scratch = vec![f32::NAN; packed.scratch()];
+                pool.region(|team| packed.run(team, &x, &mut last, &mut scratch));
+                let same = last == channels_last(&y, g.batch, g.outputs);
+                assert!(same, "{what}: channels last, planes {planes}");
+            }
         }
     }
 }
@@ -194,6 +218,12 @@ fn depthwise() {
                 seed += 1;
             }
         }
+    }
+    for (i, channels) in [6, 8, 15, 16, 17, 24, 33, 64, 72].into_iter().enumerate() {
+        let kernel = kernels[i % 5];
+        let g =
+            geometry(images[i % 9], kernel, [1 + i % 2, 1 + i % 2], [kernel[0] / 2, 1], [1, kernel[1] / 2]);
+        check(ConvGeometry { batch: 2, channels, outputs: channels, groups: channels, ..g }, seed);
     }
     // Padding beyond the window, and none; a dilated window.
     check(geometry([5, 5], [3, 3], [1, 1], [4, 3], [0, 5]), 1);
@@ -300,27 +330,45 @@ fn additions() {
 }
 
 #[test]
-fn additions_by_tables() {
-    let tables: [[i32; 256]; 2] =
-        [3, 5].map(|by| std::array::from_fn(|i| (i as i32 - 128) * 100_003 * by + i as i32));
-    for kernels in Kernels::available() {
-        let mut pool = ThreadPool::with_kernels(2, kernels);
-        for len in [0, 1, 15, 64, 100, 9000] {
-            let mut random = Random(len as u64);
-            let (a, b) = (bytes(&mut random, len), bytes(&mut random, len));
-            let (multiplier, shift, zero, bounds) = (1_717_986_918, -18, 4, [-120, 110]);
-            let mut y = vec![0; len];
-            pool.region(|team| {
-                let finish = (Scale::Fixed { multiplier, shift }, zero, bounds);
-                int8_add_tables(team, [&tables[0], &tables[1]], [&a, &b], finish, &mut y);
-            });
-            for (i, y) in y.iter().enumerate() {
-                let at = |x: i8| (i32::from(x) + 128) as usize;
-                let sum = tables[0][at(a[i])].wrapping_add(tables[1][at(b[i])]);
-                let expected = (fixed(sum, multiplier, shift) + i64::from(zero)).clamp(-120, 110);
-                assert_eq!(i64::from(*y), expected, "{kernels:?}, {len}, {i}");
+fn additions_in_integers() {
+    let (zeros, y_zero, bounds) = ([-128, 7], 4, [-120, 110]);
+    // One half, as the larger scale has it; the least factor; others.
+    let factors = [[1 << 30, 0], [1_932_735_283, -1], [1_234_567_890, -9], [1 << 30, -31], [0, -1]];
+    for (first, second) in [(0, 1), (1, 0), (0, 0), (2, 1), (3, 2), (4, 1)] {
+        for y_factor in [[1_717_986_918, -18], [1 << 30, -19], [2_000_000_000, -1], [1_100_000_000, -31]] {
+            let terms = [factors[first], factors[second]];
+            let add = Int8FixedAdd::new(zeros, terms, y_factor, y_zero, bounds).unwrap();
+            for kernels in Kernels::available() {
+                let mut pool = ThreadPool::with_kernels(2, kernels);
+                for len in [0, 1, 15, 64, 100, 9000] {
+                    let mut random = Random(len as u64);
+                    let (a, b) = (bytes(&mut random, len), bytes(&mut random, len));
+                    let mut y = vec![0; len];
+                    pool.region(|team| int8_fixed_add(team, &add, [&a, &b], &mut y));
+                    for (i, y) in y.iter().enumerate() {
+                        let up = |x: i8, term: usize| {
+                            let [multiplier, shift] = terms[term];
+                            fixed((i32::from(x) - i32::from(zeros[term])) << 20, multiplier, shift)
+                        };
+                        let sum = (up(a[i], 0) + up(b[i], 1)) as i32;
+                        let expected = (fixed(sum, y_factor[0], y_factor[1]) + 4).clamp(-120, 110);
+                        assert_eq!(
+                            i64::from(*y),
+                            expected,
+                            "{kernels:?}, {terms:?}, {y_factor:?}, {len}, {i}"
+                        );
+                    }
+                }
             }
         }
+    }
+    for (terms, y) in [
+        ([[1 << 30, 1]; 2], [1, -1]),
+        ([[5, 0]; 2], [1, -1]),
+        ([[5, -1]; 2], [1, 0]),
+        ([[-1, -1]; 2], [1, -1]),
+    ] {
+        assert!(Int8FixedAdd::new(zeros, terms, y, y_zero, bounds).is_none());
     }
 }
 

@@ -1,6 +1,7 @@
 //! All operators. A new one is a file here and its types in the list below.
 
 mod binary;
+mod channels_last;
 mod clip;
 mod conv2d;
 mod conv2d_weight_gradient;
@@ -30,6 +31,7 @@ mod window;
 use std::ops::Deref;
 
 pub use binary::{Binary, BinaryKind};
+pub use channels_last::ChannelsLastConv2d;
 pub use clip::{Clip, ClipGradient};
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Conv2d, ConvShape};
@@ -45,7 +47,7 @@ pub use pool::{Pool2d, Pool2dGradient, PoolKind};
 pub use quantized_add::QuantizedAdd;
 pub use quantized_conv2d::QuantizedConv2d;
 pub use quantized_dense::QuantizedDense;
-pub use quantized_pool::{QuantizedGlobalAvgPool, QuantizedPool2d};
+pub use quantized_pool::{ChannelsLastMean, MeanRounding, QuantizedGlobalAvgPool, QuantizedPool2d};
 pub use quantized_sgd::{QuantizedSgd, Rounding};
 pub use reduce::{Reduce, ReduceKind, ReduceMaxGradient};
 pub use requantize::{FixedScale, Requantize};
@@ -87,7 +89,7 @@ macro_rules! operators {
 }
 
 operators! {
-    Adam, ApplyMask, BatchNorm, Binary, Cast, Clip, ClipGradient, Concat, Conv2d, Conv2dWeightGradient, ConvTranspose2d, Crop, CrossEntropy,
+    Adam, ApplyMask, BatchNorm, Binary, Cast, ChannelsLastConv2d, ChannelsLastMean, Clip, ClipGradient, Concat, Conv2d, Conv2dWeightGradient, ConvTranspose2d, Crop, CrossEntropy,
     CrossEntropyGradient, Custom, Dequantize, Expand, Gather, MatMul, Momentum, MovingAverage, Normalize, NormalizeGradient, Pad, Pool2d,
     Pool2dGradient, Quantize, QuantizedAdd, QuantizedConv2d, QuantizedDense, QuantizedGlobalAvgPool, QuantizedPool2d, QuantizedSgd, Reduce,
     ReduceMaxGradient, Reshape, Resize, ResizeGradient, ScatterAdd, SelectChannels, Sgd, Softmax, SoftmaxGradient, Transpose, Unary,

@@ -131,6 +131,10 @@ impl Operator for QuantizedAdd {
         (used == [true, false]).then(|| Self { save_mask: false, ..*self }.into())
     }
 
+    fn channels_last(&self, _inputs: &[TensorType]) -> Option<Op> {
+        (!self.save_mask).then(|| (*self).into())
+    }
+
     fn overwrites(&self, inputs: &[TensorType]) -> Vec<usize> {
         (0..inputs.len()).collect()
     }

@@ -1,6 +1,8 @@
 //! The mean of every channel of bytes.
 
-use super::{BinaryKind, Expand, Pool2d, Pool2dGradient, PoolKind, Window};
+use ounce_kernels::Team;
+
+use super::{BinaryKind, Expand, Op, Pool2d, Pool2dGradient, PoolKind, Window};
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
 use crate::io::Io;
@@ -45,6 +47,87 @@ impl Operator for QuantizedGlobalAvgPool {
         let g = gradient.binary(BinaryKind::Mul, g, factor)?;
         let dx = gradient.apply(Expand { shape }, &[g])?;
         gradient.add(0, dx)
+    }
+
+    fn channels_last(&self, _inputs: &[TensorType]) -> Option<Op> {
+        Some(ChannelsLastMean { rounding: MeanRounding::TiesEven, bounds: [i8::MIN, i8::MAX] }.into())
+    }
+}
+
+/// How a mean of bytes becomes a byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MeanRounding {
+    /// To nearest, ties to even.
+    TiesEven,
+    /// To nearest, ties away from zero, as TensorFlow Lite.
+    TiesAway,
+}
+
+/// The rounded mean over height and width of `x [N, H, W, C]` in i8, within bounds: `[N, 1, 1, C]` in i8 with the scale and zero point of `x`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChannelsLastMean {
+    /// What becomes of the mean.
+    pub rounding: MeanRounding,
+    /// The least and the largest result.
+    pub bounds: [i8; 2],
+}
+
+impl Operator for ChannelsLastMean {
+    fn name(&self) -> &'static str {
+        "channels_last_mean"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, OpError> {
+        expect_inputs(inputs, 1)?;
+        expect_dtype(inputs, 0, DType::I8)?;
+        expect_rank(inputs, 0, 4)?;
+        let x = &inputs[0].shape;
+        if x[1] == 0 || x[2] == 0 || x[1].saturating_mul(x[2]) > 1 << 23 {
+            return Err(OpError::shape(0, "with something to average, at most 2^23 places", &inputs[0]));
+        }
+        Ok(vec![TensorType::new(DType::I8, &[x[0], 1, 1, x[3]])])
+    }
+
+    fn reference(&self, io: &mut Io<'_, '_>) {
+        let (places, channels) = (io.shape(0)[1] * io.shape(0)[2], io.shape(0)[3]);
+        let (y, x) = (io.take_i8(0), io.i8(0));
+        for (n, y) in y.chunks_exact_mut(channels.max(1)).enumerate() {
+            let x = &x[n * places * channels..][..places * channels];
+            y.chunks_mut(TOGETHER).enumerate().for_each(|(part, y)| self.means(x, channels, part, y));
+        }
+    }
+
+    fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
+        let (places, channels) = (io.shape(0)[1] * io.shape(0)[2], io.shape(0)[3]);
+        let (y, x) = (io.take_i8(0), io.i8(0));
+        for (n, y) in y.chunks_exact_mut(channels.max(1)).enumerate() {
+            let x = &x[n * places * channels..][..places * channels];
+            team.for_each_chunk_mut(y, TOGETHER, |part, y| self.means(x, channels, part, y));
+        }
+    }
+}
+
+/// Channels whose sums stay in registers and the nearest cache.
+const TOGETHER: usize = 256;
+
+impl ChannelsLastMean {
+    /// The means of part number `part` of the channels of an image.
+    fn means(&self, x: &[i8], channels: usize, part: usize, y: &mut [i8]) {
+        let mut sums = [0i32; TOGETHER];
+        for row in x.chunks_exact(channels) {
+            for (sum, x) in sums.iter_mut().zip(&row[part * TOGETHER..][..y.len()]) {
+                *sum += i32::from(*x);
+            }
+        }
+        let places = x.len() / channels;
+        for (y, sum) in y.iter_mut().zip(sums) {
+            let mean = f64::from(sum) / places as f64;
+            let mean = match self.rounding {
+                MeanRounding::TiesEven => mean.round_ties_even(),
+                MeanRounding::TiesAway => mean.round(),
+            };
+            *y = (mean as i8).clamp(self.bounds[0], self.bounds[1]);
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Operators with the integer arithmetic of TensorFlow Lite's reference kernels, which the graph has no equivalent of.
 
 use ounce_graph::ops::{
-    ApplyMask, BinaryKind, Expand, FixedScale, Pool2d, Pool2dGradient, PoolKind, Reshape, Window,
+    ApplyMask, BinaryKind, ChannelsLastMean, Expand, FixedScale, MeanRounding, Pool2d, Pool2dGradient,
+    PoolKind, Reshape, Window,
 };
 use ounce_graph::{Custom, DType, Gradient, GraphError, Io, Op, OpError, Operator, TensorType, set_bits};
 use ounce_kernels::Team;
-use ounce_kernels::ops::{Scale, int8_add_tables};
+use ounce_kernels::ops::{Int8FixedAdd, int8_fixed_add};
 
 /// Bounds of a result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +52,7 @@ pub struct FixedAdd {
 }
 
 /// How many bits inputs of an addition are shifted up.
-const ADD_SHIFT: i32 = 20;
+const ADD_SHIFT: i32 = Int8FixedAdd::SHIFT;
 
 impl FixedAdd {
     /// An addition for given scales and zero points of inputs and result, for inference.
@@ -112,14 +113,19 @@ impl Operator for FixedAdd {
         if self.save_mask {
             return self.reference(io);
         }
-        let (y, a, b) = (io.take_i8(0), io.i8(0), io.i8(1));
-        // Of every byte the scaled number.
-        let table = |i: usize| {
-            std::array::from_fn(|x| self.scales[i].apply((x as i32 - 128 - self.zeros[i]) << ADD_SHIFT))
-        };
-        let FixedScale { multiplier, shift } = self.y_scale;
-        let finish = (Scale::Fixed { multiplier, shift }, self.y_zero, [self.bounds.low, self.bounds.high]);
-        int8_add_tables(team, [&table(0), &table(1)], [a, b], finish, y);
+        let parts = |scale: FixedScale| [scale.multiplier, scale.shift];
+        let byte = |zero: i32| i8::try_from(zero).ok();
+        let bounds = [self.bounds.low, self.bounds.high];
+        let zeros = [self.zeros[0], self.zeros[1], self.y_zero].map(byte);
+        let [Some(a), Some(b), Some(y_zero)] = zeros else { return self.reference(io) };
+        match Int8FixedAdd::new([a, b], self.scales.map(parts), parts(self.y_scale), y_zero, bounds) {
+            Some(add) => int8_fixed_add(team, &add, [io.i8(0), io.i8(1)], io.take_i8(0)),
+            None => self.reference(io),
+        }
+    }
+
+    fn channels_last(&self, _inputs: &[TensorType]) -> Option<Op> {
+        (!self.save_mask).then(|| (*self).into())
     }
 
     /// As of a sum of numbers, where it was not clamped.
@@ -200,6 +206,12 @@ impl Operator for FixedAveragePool {
                 (if sum > 0 { sum.wrapping_add(half) } else { sum.wrapping_sub(half) }) / count.max(1),
             );
         }
+    }
+
+    fn channels_last(&self, inputs: &[TensorType]) -> Option<Op> {
+        let whole = self.kernel == inputs[0].shape[2..] && self.window == Window::default();
+        let bounds = [self.bounds.low, self.bounds.high];
+        whole.then(|| ChannelsLastMean { rounding: MeanRounding::TiesAway, bounds }.into())
     }
 
     /// As of a mean that is not rounded. It passes where the mean was clamped, too.

@@ -20,6 +20,9 @@ macro_rules! common {
         const WIDE_ROWS: usize = 2;
         const TALL_ROWS: usize = 8;
         type Sums = __m256i;
+        type Factors = __m256;
+        /// Multipliers of even sums and of odd ones, what is added to their products, and shifts.
+        type FixedFactors = [__m256i; 5];
 
         #[inline(always)]
         fn splat(self, x: i32) -> __m256i {
@@ -184,6 +187,108 @@ macro_rules! common {
                 let y = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
                 let y = _mm256_max_epi8(_mm256_min_epi8(y, _mm256_set1_epi8(high)), _mm256_set1_epi8(low));
                 _mm256_storeu_si256(to.cast(), y);
+            }
+        }
+        #[inline(always)]
+        unsafe fn broadcast(self, from: *const u8) -> Self::Bytes {
+            // SAFETY: 4 bytes are readable, as the caller promises.
+            unsafe {
+                let $bytes = _mm256_set1_epi32(from.cast::<i32>().read_unaligned());
+                $make
+            }
+        }
+        #[inline(always)]
+        unsafe fn factors(self, from: *const f32) -> __m256 {
+            // SAFETY: 8 factors are readable, as the caller promises.
+            unsafe { _mm256_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn fixed_factors(self, multipliers: *const i32, right: *const i32) -> [__m256i; 5] {
+            // SAFETY: 8 numbers are readable from both, as the caller promises.
+            unsafe {
+                let by = _mm256_loadu_si256(multipliers.cast());
+                let right = _mm256_loadu_si256(right.cast());
+                // Half of the last bit that is kept: of the product in its lower word, of the result in its upper one.
+                let one = _mm256_set1_epi32(1);
+                let half = _mm256_sllv_epi32(one, _mm256_sub_epi32(right, one));
+                let low = _mm256_set1_epi64x(1 << 31);
+                let even = _mm256_or_si256(_mm256_slli_epi64::<32>(half), low);
+                let odd = _mm256_blend_epi32::<0xaa>(low, half);
+                [by, _mm256_srli_epi64::<32>(by), even, odd, right]
+            }
+        }
+        #[inline(always)]
+        fn nearest_each(self, sums: __m256i, factors: __m256) -> __m256i {
+            // SAFETY: as in `splat`.
+            unsafe { _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), factors)) }
+        }
+        #[inline(always)]
+        fn truncated_each(self, sums: __m256i, factors: __m256) -> __m256i {
+            // SAFETY: as in `splat`.
+            unsafe { _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), factors)) }
+        }
+        #[inline(always)]
+        fn fixed_each(
+            self,
+            sums: __m256i,
+            [even_by, odd_by, even_half, odd_half, right]: [__m256i; 5],
+        ) -> __m256i {
+            // Twice the sum times the multiplier has the rounded product in its upper word. Where the sum is negative, one less than half is added for the second rounding: ties away from zero.
+            // SAFETY: as in `splat`.
+            unsafe {
+                let twice = _mm256_add_epi32(sums, sums);
+                let even = _mm256_add_epi64(_mm256_mul_epi32(twice, even_by), even_half);
+                let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(twice), odd_by);
+                let odd = _mm256_add_epi64(odd, odd_half);
+                let high = _mm256_blend_epi32::<0xaa>(_mm256_srli_epi64::<32>(even), odd);
+                _mm256_srav_epi32(_mm256_add_epi32(high, _mm256_srai_epi32::<31>(sums)), right)
+            }
+        }
+        #[inline(always)]
+        unsafe fn elements(self, from: *const i8) -> __m256i {
+            // SAFETY: 8 elements are readable, as the caller promises.
+            unsafe { _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast())) }
+        }
+        #[inline(always)]
+        fn sum(self, a: __m256i, b: __m256i) -> __m256i {
+            // SAFETY: as in `splat`.
+            unsafe { _mm256_add_epi32(a, b) }
+        }
+        #[inline(always)]
+        fn shift_left(self, sums: __m256i, by: i32) -> __m256i {
+            // SAFETY: as in `splat`.
+            unsafe { _mm256_sll_epi32(sums, _mm_cvtsi32_si128(by)) }
+        }
+        #[inline(always)]
+        unsafe fn store_places(
+            self,
+            [a, b, c, d]: [__m256i; 4],
+            zero: i16,
+            [low, high]: [i8; 2],
+            to: [*mut i8; 4],
+            count: usize,
+        ) {
+            // SAFETY: `count` bytes are writable to each, as the caller promises.
+            unsafe {
+                let zero = _mm256_set1_epi16(zero);
+                let first = _mm256_adds_epi16(_mm256_packs_epi32(a, b), zero);
+                let last = _mm256_adds_epi16(_mm256_packs_epi32(c, d), zero);
+                let y = _mm256_packs_epi16(first, last);
+                let y = _mm256_max_epi8(_mm256_min_epi8(y, _mm256_set1_epi8(high)), _mm256_set1_epi8(low));
+                let y = _mm256_permutevar8x32_epi32(y, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+                if count == 8 {
+                    let (first, last) = (_mm256_castsi256_si128(y), _mm256_extracti128_si256::<1>(y));
+                    _mm_storel_epi64(to[0].cast(), first);
+                    _mm_storel_epi64(to[1].cast(), _mm_unpackhi_epi64(first, first));
+                    _mm_storel_epi64(to[2].cast(), last);
+                    _mm_storel_epi64(to[3].cast(), _mm_unpackhi_epi64(last, last));
+                    return;
+                }
+                let mut all = [0i8; 32];
+                _mm256_storeu_si256(all.as_mut_ptr().cast(), y);
+                for (row, to) in all.chunks_exact(8).zip(to) {
+                    row.as_ptr().copy_to_nonoverlapping(to, count);
+                }
             }
         }
         #[inline(always)]

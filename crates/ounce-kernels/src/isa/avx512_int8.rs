@@ -14,7 +14,7 @@ fn within(x: __m512) -> __m512 {
 
 /// The lowest bits of `count` elements.
 #[inline(always)]
-fn first(count: usize) -> u16 {
+fn first_bits(count: usize) -> u16 {
     ((1u32 << count) - 1) as u16
 }
 
@@ -26,6 +26,9 @@ unsafe impl Int8 for Avx512 {
     type Sums = __m512i;
     type Bytes = __m512i;
     type Weights = __m512i;
+    type Factors = __m512;
+    /// Multipliers of even sums and of odd ones, what is added to their products, and shifts.
+    type FixedFactors = [__m512i; 5];
 
     #[inline(always)]
     fn splat(self, x: i32) -> __m512i {
@@ -84,17 +87,18 @@ unsafe impl Int8 for Avx512 {
     }
     #[inline(always)]
     unsafe fn interleave(self, from: [*const i8; 4], to: *mut u8) {
+        // A source is a quarter of the vector: first its words are dealt out to the quarters, then the bytes of each are transposed.
         // SAFETY: 16 bytes of each source are readable and 64 writable, as the caller promises.
         unsafe {
             let [a, b, c, d] = from;
-            let (a, b) = (_mm_loadu_si128(a.cast()), _mm_loadu_si128(b.cast()));
-            let (c, d) = (_mm_loadu_si128(c.cast()), _mm_loadu_si128(d.cast()));
-            let (low, high) = (_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b));
-            let (further, last) = (_mm_unpacklo_epi8(c, d), _mm_unpackhi_epi8(c, d));
-            let quads = _mm512_castsi128_si512(_mm_unpacklo_epi16(low, further));
-            let quads = _mm512_inserti32x4::<1>(quads, _mm_unpackhi_epi16(low, further));
-            let quads = _mm512_inserti32x4::<2>(quads, _mm_unpacklo_epi16(high, last));
-            let quads = _mm512_inserti32x4::<3>(quads, _mm_unpackhi_epi16(high, last));
+            let x = _mm512_castsi128_si512(_mm_loadu_si128(a.cast()));
+            let x = _mm512_inserti32x4::<1>(x, _mm_loadu_si128(b.cast()));
+            let x = _mm512_inserti32x4::<2>(x, _mm_loadu_si128(c.cast()));
+            let x = _mm512_inserti32x4::<3>(x, _mm_loadu_si128(d.cast()));
+            let words = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let bytes =
+                _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+            let quads = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(words, x), bytes);
             _mm512_storeu_si512(to.cast(), _mm512_xor_si512(quads, _mm512_set1_epi8(i8::MIN)));
         }
     }
@@ -156,7 +160,7 @@ unsafe impl Int8 for Avx512 {
     #[inline(always)]
     unsafe fn store_words(self, sums: __m512i, to: *mut i16, count: usize) {
         // SAFETY: `count` words are writable, as the caller promises.
-        unsafe { _mm256_mask_storeu_epi16(to, first(count), _mm512_cvtsepi32_epi16(sums)) }
+        unsafe { _mm256_mask_storeu_epi16(to, first_bits(count), _mm512_cvtsepi32_epi16(sums)) }
     }
     #[inline(always)]
     unsafe fn store_bytes(self, sums: __m512i, [low, high]: [i8; 2], to: *mut i8, count: usize) {
@@ -169,7 +173,7 @@ unsafe impl Int8 for Avx512 {
             if count == 16 {
                 _mm_storeu_si128(to.cast(), y);
             } else {
-                _mm_mask_storeu_epi8(to, first(count), y);
+                _mm_mask_storeu_epi8(to, first_bits(count), y);
             }
         }
     }
@@ -196,6 +200,115 @@ unsafe impl Int8 for Avx512 {
             if rest != 0 {
                 let x = _mm512_maskz_loadu_epi8(rest, from.wrapping_add(whole));
                 _mm512_mask_storeu_epi8(to.wrapping_add(whole), rest, _mm512_xor_si512(x, flip));
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn broadcast(self, from: *const u8) -> __m512i {
+        // SAFETY: 4 bytes are readable, as the caller promises.
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn factors(self, from: *const f32) -> __m512 {
+        // SAFETY: 16 factors are readable, as the caller promises.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn fixed_factors(self, multipliers: *const i32, right: *const i32) -> [__m512i; 5] {
+        // SAFETY: 16 numbers are readable from both, as the caller promises.
+        unsafe {
+            let by = _mm512_loadu_si512(multipliers.cast());
+            let right = _mm512_loadu_si512(right.cast());
+            // Half of the last bit that is kept: of the product in its lower word, of the result in its upper one.
+            let one = _mm512_set1_epi32(1);
+            let half = _mm512_sllv_epi32(one, _mm512_sub_epi32(right, one));
+            let low = _mm512_set1_epi64(1 << 31);
+            let even = _mm512_or_si512(_mm512_slli_epi64::<32>(half), low);
+            let odd = _mm512_mask_mov_epi32(low, 0xaaaa, half);
+            [by, _mm512_srli_epi64::<32>(by), even, odd, right]
+        }
+    }
+    #[inline(always)]
+    fn nearest_each(self, sums: __m512i, factors: __m512) -> __m512i {
+        // SAFETY: as in `splat`.
+        unsafe { _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), factors)) }
+    }
+    #[inline(always)]
+    fn truncated_each(self, sums: __m512i, factors: __m512) -> __m512i {
+        // SAFETY: as in `splat`.
+        unsafe { _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), factors)) }
+    }
+    #[inline(always)]
+    fn fixed_each(
+        self,
+        sums: __m512i,
+        [even_by, odd_by, even_half, odd_half, right]: [__m512i; 5],
+    ) -> __m512i {
+        // Twice the sum times the multiplier has the rounded product in its upper word. Where the sum is negative, one less than half is added for the second rounding: ties away from zero.
+        // SAFETY: as in `splat`.
+        unsafe {
+            let twice = _mm512_add_epi32(sums, sums);
+            let even = _mm512_add_epi64(_mm512_mul_epi32(twice, even_by), even_half);
+            let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(twice), odd_by);
+            let odd = _mm512_add_epi64(odd, odd_half);
+            let high = _mm512_mask_shuffle_epi32::<0b11_11_01_01>(odd, 0x5555, even);
+            _mm512_srav_epi32(_mm512_add_epi32(high, _mm512_srai_epi32::<31>(sums)), right)
+        }
+    }
+    #[inline(always)]
+    unsafe fn elements(self, from: *const i8) -> __m512i {
+        // SAFETY: 16 elements are readable, as the caller promises.
+        unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())) }
+    }
+    #[inline(always)]
+    fn sum(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: as in `splat`.
+        unsafe { _mm512_add_epi32(a, b) }
+    }
+    #[inline(always)]
+    fn shift_left(self, sums: __m512i, by: i32) -> __m512i {
+        // SAFETY: as in `splat`.
+        unsafe { _mm512_sll_epi32(sums, _mm_cvtsi32_si128(by)) }
+    }
+    #[inline(always)]
+    unsafe fn store_places(
+        self,
+        [a, b, c, d]: [__m512i; 4],
+        zero: i16,
+        [low, high]: [i8; 2],
+        to: [*mut i8; 4],
+        count: usize,
+    ) {
+        // SAFETY: `count` bytes are writable to each, as the caller promises.
+        unsafe {
+            let zero = _mm512_set1_epi16(zero);
+            let first = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero);
+            let last = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero);
+            let mut y = _mm512_packs_epi16(first, last);
+            if [low, high] != [i8::MIN, i8::MAX] {
+                y = _mm512_max_epi8(_mm512_min_epi8(y, _mm512_set1_epi8(high)), _mm512_set1_epi8(low));
+            }
+            let words = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let y = _mm512_permutexvar_epi32(words, y);
+            let rows = [
+                _mm512_castsi512_si128(y),
+                _mm512_extracti32x4_epi32::<1>(y),
+                _mm512_extracti32x4_epi32::<2>(y),
+                _mm512_extracti32x4_epi32::<3>(y),
+            ];
+            if count == 16 {
+                for i in 0..4 {
+                    _mm_storeu_si128(to[i].cast(), rows[i]);
+                }
+            } else if count == 8 {
+                // Much faster than by a mask, and what is left of 24 or 40 channels.
+                for i in 0..4 {
+                    _mm_storel_epi64(to[i].cast(), rows[i]);
+                }
+            } else {
+                for i in 0..4 {
+                    _mm_mask_storeu_epi8(to[i], first_bits(count), rows[i]);
+                }
             }
         }
     }

@@ -34,15 +34,17 @@ pub(crate) use tile::{Bytes, PackedTile, TILE_ROWS, W8A8Tile};
 
 use crate::amplitudes::{Steps, TermSteps, Tile as AmplitudeTile};
 use crate::matrix::ActivationScale;
-use crate::ops::{Activation, Int8Add, Norm, Scale};
+use crate::ops::{Activation, Int8Add, Int8FixedAdd, Norm};
 use crate::quantize::{QuantizedRowMut, QuantizedView, TokenView};
 use crate::simd::Element;
 use crate::simd::attend::Query;
 use crate::simd::gemm::Tile;
+use crate::simd::int8::channels::Band;
 use crate::simd::int8::columns::Columns;
 use crate::simd::int8::dense::Dense;
 use crate::simd::int8::depthwise::{Plane, Run};
 use crate::simd::int8::finish::CopyRows;
+use crate::simd::int8::places::Places;
 use crate::simd::planes::Rows;
 
 /// The kernels of one instruction set. Each may be called only on a CPU that has it.
@@ -81,12 +83,15 @@ pub(crate) struct Table {
     inner_products: unsafe fn(&Rows<'_>) -> [[f32; 4]; 4],
     int8_columns: unsafe fn(&Columns<'_>, &mut [u8]),
     int8_plane: unsafe fn(&Plane<'_>, Run<'_>),
+    int8_places: unsafe fn(&Places<'_>),
+    int8_band: unsafe fn(&Band<'_>, &mut [u8]),
+    int8_quads: unsafe fn([&[i8]; 4], &mut [u8]),
     int8_dense: unsafe fn(&Dense<'_>, &mut [i16]),
     int8_row_sums: unsafe fn(&[i8], &mut [i32]),
     int8_clamp: unsafe fn(&[i16], [i8; 2], &mut [i8], &mut [u8]),
     int8_copy_rows: unsafe fn(CopyRows<'_>),
     int8_quantize: unsafe fn(&[f32], f32, f32, &mut [i8]),
-    int8_scale: unsafe fn(&[i32; 64], Scale, i32, [i8; 2], &mut [i8]),
+    int8_fixed_add: unsafe fn(&Int8FixedAdd, [&[i8]; 2], &mut [i8]),
     int8_add: unsafe fn(&Int8Add, [Option<&[i8]>; 2], &mut [i8]),
     amplitudes_f32: Amplitudes<f32>,
     amplitudes_f64: Amplitudes<f64>,
@@ -287,6 +292,12 @@ impl Kernels {
         int8_columns(job: &Columns<'_>, panel: &mut [u8]);
         /// A plane of bytes, convolved.
         int8_plane(plane: &Plane<'_>, out: Run<'_>);
+        /// Places of an image, its channels side by side, times panels of weights.
+        int8_places(job: &Places<'_>);
+        /// Rows of a result, its channels side by side, convolved channel by channel.
+        int8_band(job: &Band<'_>, scratch: &mut [u8]);
+        /// Quads of four sources, 128 added to every byte.
+        int8_quads(from: [&[i8]; 4], to: &mut [u8]);
         /// Rows of bytes times a column of bytes.
         int8_dense(job: &Dense<'_>, out: &mut [i16]);
         /// The sums of rows of bytes of equal length.
@@ -297,8 +308,8 @@ impl Kernels {
         int8_copy_rows(job: CopyRows<'_>);
         /// Floats that are numbers to bytes with a zero point.
         int8_quantize(x: &[f32], scale: f32, zero: f32, y: &mut [i8]);
-        /// Scales up to 64 sums and makes them bytes within bounds.
-        int8_scale(sums: &[i32; 64], scale: Scale, zero: i32, bounds: [i8; 2], y: &mut [i8]);
+        /// Adds bytes in integers.
+        int8_fixed_add(add: &Int8FixedAdd, terms: [&[i8]; 2], y: &mut [i8]);
         /// Adds bytes; `None` is a term that `y` holds.
         int8_add(add: &Int8Add, terms: [Option<&[i8]>; 2], y: &mut [i8]);
     }
@@ -384,7 +395,7 @@ macro_rules! table {
     ) => {
         use crate::isa::{Table, kernel};
         use crate::matrix::ActivationScale;
-        use crate::ops::{Activation, Int8Add, Norm, Scale};
+        use crate::ops::{Activation, Int8Add, Int8FixedAdd, Norm};
         use crate::quantize::QuantizedRowMut;
         use crate::simd::{Element, attend, gate, gemm, hadamard as walsh, int8, norm, planes, quantize, rows};
 
@@ -410,12 +421,15 @@ macro_rules! table {
         kernel!($features $token; inner_products = planes::inner_products, (rows: &planes::Rows<'_>) -> [[f32; 4]; 4]);
         kernel!($int8_features $int8_token; int8_columns = int8::columns::multiply, (job: &int8::columns::Columns<'_>, panel: &mut [u8]));
         kernel!($int8_features $int8_token; int8_plane = int8::depthwise::convolve, (plane: &int8::depthwise::Plane<'_>, out: int8::depthwise::Run<'_>));
+        kernel!($int8_features $int8_token; int8_places = int8::places::multiply, (job: &int8::places::Places<'_>));
+        kernel!($int8_features $int8_token; int8_band = int8::channels::convolve, (job: &int8::channels::Band<'_>, scratch: &mut [u8]));
+        kernel!($int8_features $int8_token; int8_quads = int8::finish::quads, (from: [&[i8]; 4], to: &mut [u8]));
         kernel!($int8_features $int8_token; int8_dense = int8::dense::multiply, (job: &int8::dense::Dense<'_>, out: &mut [i16]));
         kernel!($int8_features $int8_token; int8_row_sums = int8::finish::row_sums, (rows: &[i8], out: &mut [i32]));
         kernel!($int8_features $int8_token; int8_clamp = int8::finish::clamp, (words: &[i16], bounds: [i8; 2], y: &mut [i8], mask: &mut [u8]));
         kernel!($int8_features $int8_token; int8_copy_rows = int8::finish::copy_rows, (job: int8::finish::CopyRows<'_>));
         kernel!($features $token; int8_quantize = int8::quantize::quantize, (x: &[f32], scale: f32, zero: f32, y: &mut [i8]));
-        kernel!($int8_features $int8_token; int8_scale = int8::finish::scale, (sums: &[i32; 64], scale: Scale, zero: i32, bounds: [i8; 2], y: &mut [i8]));
+        kernel!($int8_features $int8_token; int8_fixed_add = int8::add::fixed, (add: &Int8FixedAdd, terms: [&[i8]; 2], y: &mut [i8]));
         kernel!($features $token; int8_add = int8::add::add, (add: &Int8Add, terms: [Option<&[i8]>; 2], y: &mut [i8]));
 
         pub(super) static TABLE: Table = Table {
@@ -448,12 +462,15 @@ macro_rules! table {
             inner_products,
             int8_columns,
             int8_plane,
+            int8_places,
+            int8_band,
+            int8_quads,
             int8_dense,
             int8_row_sums,
             int8_clamp,
             int8_copy_rows,
             int8_quantize,
-            int8_scale,
+            int8_fixed_add,
             int8_add,
             amplitudes_f32: $amplitudes_f32,
             amplitudes_f64: $amplitudes_f64,

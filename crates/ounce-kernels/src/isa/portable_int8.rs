@@ -5,6 +5,14 @@ use crate::simd::int8::Int8;
 
 const LANES: usize = 8;
 
+/// `sum * multiplier / 2^31`, divided by `2^right`, both rounded to nearest as TensorFlow Lite does.
+fn fixed_product(sum: i32, multiplier: i32, right: i32) -> i32 {
+    let high = (i64::from(sum) * i64::from(multiplier) + (1 << 30)) >> 31;
+    // Half of the last bit that is kept is added, a little less to negative numbers: ties away from zero.
+    let half = if right > 0 { 1i64 << (right - 1) } else { 0 };
+    ((high + half - i64::from(high < 0 && right > 0)) >> right) as i32
+}
+
 // SAFETY: plain Rust needs no instructions beyond the target's own.
 unsafe impl Int8 for Portable {
     const LANES: usize = LANES;
@@ -13,6 +21,8 @@ unsafe impl Int8 for Portable {
     type Sums = [i32; LANES];
     type Bytes = [[u8; 4]; LANES];
     type Weights = [[i8; 4]; LANES];
+    type Factors = [f32; LANES];
+    type FixedFactors = [[i32; LANES]; 2];
 
     #[inline(always)]
     fn splat(self, x: i32) -> [i32; LANES] {
@@ -81,14 +91,7 @@ unsafe impl Int8 for Portable {
     }
     #[inline(always)]
     fn fixed(self, sums: [i32; LANES], multiplier: i32, left: i32, right: i32) -> [i32; LANES] {
-        sums.map(|sum| {
-            let product = i64::from(sum.wrapping_shl(left as u32)) * i64::from(multiplier);
-            let high = (product + (1 << 30)) >> 31;
-            // Half of the last bit that is kept is added, a little less to negative numbers: ties away from zero.
-            let half = if right > 0 { 1i64 << (right - 1) } else { 0 };
-            let y = (high + half - i64::from(high < 0 && right > 0)) >> right;
-            y.clamp(-65536, 65536) as i32
-        })
+        sums.map(|sum| fixed_product(sum.wrapping_shl(left as u32), multiplier, right).clamp(-65536, 65536))
     }
     #[inline(always)]
     fn plus(self, sums: [i32; LANES], x: i32) -> [i32; LANES] {
@@ -111,6 +114,61 @@ unsafe impl Int8 for Portable {
         for (v, sums) in sums.into_iter().enumerate() {
             // SAFETY: as the caller promises.
             unsafe { self.store_bytes(sums, bounds, to.add(v * LANES), LANES) };
+        }
+    }
+    #[inline(always)]
+    unsafe fn broadcast(self, from: *const u8) -> [[u8; 4]; LANES] {
+        // SAFETY: as the caller promises.
+        [unsafe { from.cast::<[u8; 4]>().read_unaligned() }; LANES]
+    }
+    #[inline(always)]
+    unsafe fn factors(self, from: *const f32) -> [f32; LANES] {
+        // SAFETY: as the caller promises.
+        unsafe { from.cast::<[f32; LANES]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn fixed_factors(self, multipliers: *const i32, right: *const i32) -> [[i32; LANES]; 2] {
+        // SAFETY: as the caller promises.
+        unsafe { [self.sums(multipliers), self.sums(right)] }
+    }
+    #[inline(always)]
+    fn nearest_each(self, sums: [i32; LANES], factors: [f32; LANES]) -> [i32; LANES] {
+        std::array::from_fn(|i| self.nearest([sums[i]; LANES], factors[i])[0])
+    }
+    #[inline(always)]
+    fn truncated_each(self, sums: [i32; LANES], factors: [f32; LANES]) -> [i32; LANES] {
+        std::array::from_fn(|i| self.truncated([sums[i]; LANES], factors[i])[0])
+    }
+    #[inline(always)]
+    fn fixed_each(self, sums: [i32; LANES], [multipliers, right]: [[i32; LANES]; 2]) -> [i32; LANES] {
+        std::array::from_fn(|i| fixed_product(sums[i], multipliers[i], right[i]))
+    }
+    #[inline(always)]
+    unsafe fn elements(self, from: *const i8) -> [i32; LANES] {
+        // SAFETY: as the caller promises.
+        unsafe { from.cast::<[i8; LANES]>().read_unaligned() }.map(i32::from)
+    }
+    #[inline(always)]
+    fn sum(self, a: [i32; LANES], b: [i32; LANES]) -> [i32; LANES] {
+        std::array::from_fn(|i| a[i].wrapping_add(b[i]))
+    }
+    #[inline(always)]
+    fn shift_left(self, sums: [i32; LANES], by: i32) -> [i32; LANES] {
+        sums.map(|sum| sum.wrapping_shl(by as u32))
+    }
+    #[inline(always)]
+    unsafe fn store_places(
+        self,
+        sums: [[i32; LANES]; 4],
+        zero: i16,
+        bounds: [i8; 2],
+        to: [*mut i8; 4],
+        count: usize,
+    ) {
+        for (sums, to) in sums.into_iter().zip(to) {
+            let sums = sums.map(|sum| sum.clamp(-65536, 65536) + i32::from(zero));
+            // SAFETY: as the caller promises.
+            unsafe { self.store_bytes(sums, bounds, to, count) };
         }
     }
     #[inline(always)]

@@ -27,8 +27,8 @@ pub use gemm::{Gemm, PANEL, gemm};
 pub use geometry::ConvGeometry;
 pub use gram::{gram, gram_strided, mirror, quadratic_forms};
 pub use int8::{
-    Int8Add, Int8Conv, Int8Output, Scale, Term, int8_add, int8_add_tables, int8_clamp, int8_conv,
-    int8_conv_scratch, int8_quantize, int8_widen,
+    Int8Add, Int8ChannelsLast, Int8Conv, Int8FixedAdd, Int8Output, Scale, Term, int8_add, int8_clamp,
+    int8_conv, int8_conv_scratch, int8_fixed_add, int8_quantize, int8_widen,
 };
 pub use kv::{KvLayer, KvType, OutOfMemory};
 pub(crate) use phases::Phases;

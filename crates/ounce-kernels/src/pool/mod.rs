@@ -203,6 +203,16 @@ impl<'a, T> SharedMut<'a, T> {
         Self { start: data.as_mut_ptr(), len: data.len(), lifetime: std::marker::PhantomData }
     }
 
+    /// Elements.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first element. What is written through it is the writer's responsibility, as with [`SharedMut::slice`].
+    pub(crate) fn as_mut_ptr(&self) -> *mut T {
+        self.start
+    }
+
     /// The part of `len` elements from `start`.
     ///
     /// # Safety

@@ -6,7 +6,8 @@ use crate::scheme::{Scheme, TrainedWeight};
 /// What a scheme's accuracy will be: that with its biases alone, and the gains of its weights.
 ///
 /// Measured on some thousand pictures, accuracies differ by a percent from chance alone. More biases and more channels can only help, so both are made to rise first
-/// (isotonic regression); a gain below zero is none.
+/// (isotonic regression). Of every gain of weights the standard error of an accuracy is taken off, and what is left below zero is none: a search among many small gains would else find
+/// those that chance has raised.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Prediction {
     convs: usize,
@@ -47,6 +48,7 @@ impl Prediction {
             let part = |at: usize| levels[0] + (levels[1] - levels[0]) * at as f64 / count as f64;
             biases.extend((1..=count).map(part));
         }
+        let error = standard_error(found);
         let choices = found.weights.chunk_by(|a, b| a.conv == b.conv).filter_map(|of| {
             let conv = of[0].conv;
             let known: Vec<(f64, f64)> = of
@@ -59,9 +61,9 @@ impl Prediction {
             let mut best = 0.0;
             let mut shares = Vec::new();
             for ((share, _), gain) in known.into_iter().zip(rising) {
-                if gain > best {
-                    best = gain;
-                    shares.push((share, gain));
+                if gain - error > best {
+                    best = gain - error;
+                    shares.push((share, best));
                 }
             }
             (!shares.is_empty()).then_some(Choice { conv, shares })
@@ -97,6 +99,13 @@ impl Prediction {
     }
 }
 
+/// The standard error of the accuracy with the biases of the base, from the pictures that it was measured on and the number of trainings.
+fn standard_error(found: &Contributions) -> f64 {
+    let trainings = found.biases.iter().find(|of| of.biases == found.base).map_or(1, |of| of.accuracy.len());
+    let accuracy = found.accuracy(Point::Biases(found.base)).unwrap_or(0.5);
+    (accuracy * (1.0 - accuracy) / (found.setting.validation * trainings).max(1) as f64).sqrt()
+}
+
 /// The rising sequence that is nearest in squares (pool adjacent violators).
 fn isotonic(values: &[f64]) -> Vec<f64> {
     let mut pools: Vec<(f64, usize)> = Vec::new();
@@ -127,7 +136,7 @@ mod tests {
             size: 8,
             classes: Vec::new(),
             train: 10,
-            validation: 10,
+            validation: 1200,
             epochs: 1,
             batch: 1,
             rate: 0.1,
@@ -159,10 +168,18 @@ mod tests {
         assert_eq!(biases, [0.25, 0.375, 0.375, 0.5625, 0.75, 0.75]);
         // Half of convolution 3 was better than all of it; convolution 5 does harm.
         assert_eq!(prediction.choices().len(), 2);
-        assert_eq!(prediction.choices()[0], Choice { conv: 3, shares: vec![(0.5, 0.09375)] });
+        // A standard error is taken off.
+        let error = 0.0125;
+        let Choice { conv, shares } = &prediction.choices()[0];
+        assert!(*conv == 3 && shares.len() == 1 && shares[0].0 == 0.5, "{shares:?}");
+        assert!((shares[0].1 - (0.09375 - error)).abs() < 1e-12, "{shares:?}");
         let weights = [(3, 1.0), (4, 0.25), (5, 1.0)].map(|(conv, share)| TrainedWeight { conv, share });
         let scheme = Scheme { biases: 4, weights: weights.to_vec() };
-        assert_eq!(prediction.accuracy(&scheme), 0.75 + 0.09375 + 0.0625);
+        let sum = 0.75 + (0.09375 - error) + (0.0625 - error);
+        assert!((prediction.accuracy(&scheme) - sum).abs() < 1e-12);
+        let mut uncertain = found();
+        uncertain.setting.validation = 10;
+        assert!(Prediction::of(&uncertain).unwrap().choices().is_empty());
         let mut unfinished = found();
         unfinished.biases.pop();
         assert!(matches!(Prediction::of(&unfinished), Err(ContributionError::Missing(4))));

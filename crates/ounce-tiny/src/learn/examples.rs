@@ -219,7 +219,7 @@ fn fill(
     let mut frozen = if prepared.frozen.nodes().is_empty() {
         None
     } else {
-        let graph = passes::optimize(&prepared.frozen)?;
+        let graph = passes::optimize_for_host(&prepared.frozen)?;
         let plan = plan::plan(&graph, &PlanOptions { iterations: 0, ..PlanOptions::default() })?;
         Some(Executor::new(&graph, &plan)?)
     };

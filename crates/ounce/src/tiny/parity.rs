@@ -85,7 +85,7 @@ pub(crate) fn compare(
 
 /// The requests for all samples, and what this machine gives for them.
 fn here(graph: &Graph, program: &Emitted, samples: &[Sample]) -> Result<(Vec<u8>, Vec<Vec<Tensor>>)> {
-    let optimized = passes::optimize(graph)?;
+    let optimized = passes::optimize_for_host(graph)?;
     let mut executor = Executor::new(&optimized, &plan::plan(&optimized, &PlanOptions::default())?)?;
     let mut pool = ThreadPool::new(ounce_kernels::available_threads());
     let function = &program.functions[0];

@@ -1,8 +1,11 @@
 //! Convolutions of bytes, and what surrounds them in a quantized network.
 
+mod channels_last;
 mod conv;
 mod depthwise;
+mod weights;
 
+pub use channels_last::Int8ChannelsLast;
 pub use conv::{Int8Conv, Int8Output, int8_conv, int8_conv_scratch};
 
 use crate::Team;
@@ -72,30 +75,56 @@ pub fn int8_quantize(team: &mut Team<'_>, x: &[f32], scale: f32, zero: i32, y: &
     });
 }
 
-/// Adds bytes by tables: `y = clamp(scale(tables[0][a] + tables[1][b]) + zero)`, where a table begins with the entry for -128.
+/// The attributes of an addition of bytes in integers, as TensorFlow Lite: both terms are shifted up by [`Int8FixedAdd::SHIFT`] bits and scaled to a common scale, added, and scaled to the result's.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Int8FixedAdd {
+    pub(crate) zeros: [i32; 2],
+    /// Multiplier and shift to the right of each term.
+    pub(crate) terms: [[i32; 2]; 2],
+    pub(crate) y: [i32; 2],
+    pub(crate) y_zero: i16,
+    pub(crate) bounds: [i8; 2],
+}
+
+impl Int8FixedAdd {
+    /// How many bits terms are shifted up.
+    pub const SHIFT: i32 = 20;
+
+    /// An addition with zero points and factors of both terms and of the result, factors as in [`Scale::Fixed`]: multiplier and shift. `None` if a factor of a term is above one half, or
+    /// one of the result 1 or more, which no scales give that the common scale is made from, twice the larger of both.
+    pub fn new(
+        zeros: [i8; 2],
+        terms: [[i32; 2]; 2],
+        y: [i32; 2],
+        y_zero: i8,
+        bounds: [i8; 2],
+    ) -> Option<Self> {
+        let sound = |[multiplier, shift]: [i32; 2]| multiplier >= 0 && (-31..=-1).contains(&shift);
+        let half = |term: [i32; 2]| term == [1 << 30, 0];
+        if !terms.iter().all(|term| sound(*term) || half(*term)) || !sound(y) {
+            return None;
+        }
+        let right = |[multiplier, shift]: [i32; 2]| [multiplier, -shift];
+        Some(Self {
+            zeros: zeros.map(i32::from),
+            terms: terms.map(right),
+            y: right(y),
+            y_zero: y_zero.into(),
+            bounds,
+        })
+    }
+}
+
+/// Adds bytes in integers.
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn int8_add_tables(
-    team: &mut Team<'_>,
-    tables: [&[i32; 256]; 2],
-    [a, b]: [&[i8]; 2],
-    (scale, zero, bounds): (Scale, i32, [i8; 2]),
-    y: &mut [i8],
-) {
+pub fn int8_fixed_add(team: &mut Team<'_>, add: &Int8FixedAdd, terms: [&[i8]; 2], y: &mut [i8]) {
     const PIECE: usize = 8192;
-    assert!(a.len() == y.len() && b.len() == y.len());
+    assert!(terms.iter().all(|term| term.len() == y.len()));
     let kernels = team.kernels();
-    let entry = |table: &[i32; 256], x: i8| table[usize::from(x as u8 ^ 128)];
     team.for_each_chunk_mut(y, PIECE, |piece, y| {
-        let (a, b) = (&a[piece * PIECE..], &b[piece * PIECE..]);
-        for (i, y) in y.chunks_mut(64).enumerate() {
-            let mut sums = [0; 64];
-            for (sum, (a, b)) in sums.iter_mut().zip(a[i * 64..].iter().zip(&b[i * 64..])) {
-                *sum = entry(tables[0], *a).wrapping_add(entry(tables[1], *b));
-            }
-            kernels.int8_scale(&sums, scale, zero, bounds, y);
-        }
+        kernels.int8_fixed_add(add, terms.map(|term| &term[piece * PIECE..][..y.len()]), y);
     });
 }
 

@@ -1,7 +1,6 @@
 //! What is done before and after products of bytes.
 
-use super::{Int8, scaled};
-use crate::ops::Scale;
+use super::Int8;
 
 /// The sum of every row of weights.
 #[inline(always)]
@@ -19,19 +18,6 @@ pub(crate) fn row_sums<S: Int8>(s: S, w: &[i8], out: &mut [i32]) {
         *out = w[whole..].iter().map(|w| i32::from(*w)).sum();
         if whole > 0 {
             *out += s.total(sums);
-        }
-    }
-}
-
-/// Scales up to 64 sums and makes them bytes within bounds.
-#[inline(always)]
-pub(crate) fn scale<S: Int8>(s: S, sums: &[i32; 64], by: Scale, zero: i32, bounds: [i8; 2], y: &mut [i8]) {
-    assert!(y.len() <= sums.len());
-    for (sums, y) in sums.chunks_exact(S::LANES).zip(y.chunks_mut(S::LANES)) {
-        // SAFETY: both pieces are a vector long, or as long as is said.
-        unsafe {
-            let scaled = scaled(s, s.sums(sums.as_ptr()), by, zero);
-            s.store_bytes(scaled, bounds, y.as_mut_ptr(), y.len());
         }
     }
 }
@@ -81,6 +67,23 @@ pub(crate) fn copy_rows<S: Int8>(s: S, job: CopyRows<'_>) {
         unsafe {
             let (from, to) = (from.add(row * from_step), to.add(row * to_step));
             if job.flip { s.copy::<128>(from, to, job.len) } else { s.copy::<0>(from, to, job.len) }
+        }
+    }
+}
+
+/// Quads of four sources of equal length, 128 added to every byte.
+#[inline(always)]
+pub(crate) fn quads<S: Int8>(s: S, from: [&[i8]; 4], to: &mut [u8]) {
+    let len = to.len() / 4;
+    assert!(from.iter().all(|from| from.len() == len) && to.len() == 4 * len);
+    let whole = len / S::LANES * S::LANES;
+    for at in (0..whole).step_by(S::LANES) {
+        // SAFETY: a vector from `at` on lies in all sources, and four of bytes in what is written.
+        unsafe { s.interleave(from.map(|from| from[at..].as_ptr()), to[4 * at..].as_mut_ptr()) };
+    }
+    for at in whole..len {
+        for (to, from) in to[4 * at..].iter_mut().zip(from) {
+            *to = from[at] as u8 ^ 128;
         }
     }
 }

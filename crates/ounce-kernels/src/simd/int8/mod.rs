@@ -4,11 +4,14 @@
 //! point, is a number for each row of weights that the sum starts from. So all tables give the same bits.
 
 pub(crate) mod add;
+pub(crate) mod channels;
 pub(crate) mod columns;
 pub(crate) mod dense;
 pub(crate) mod depthwise;
 pub(crate) mod finish;
+pub(crate) mod places;
 pub(crate) mod quantize;
+pub(crate) mod scales;
 
 use crate::ops::Scale;
 
@@ -29,6 +32,10 @@ pub(crate) unsafe trait Int8: Copy {
     type Bytes: Copy;
     /// Four signed bytes for each sum.
     type Weights: Copy;
+    /// A factor for each sum.
+    type Factors: Copy;
+    /// A factor for each sum, for `fixed_each`.
+    type FixedFactors: Copy;
 
     fn splat(self, x: i32) -> Self::Sums;
     /// # Safety
@@ -96,6 +103,44 @@ pub(crate) unsafe trait Int8: Copy {
             copy_run::<FLIP>(from, std::slice::from_raw_parts_mut(to, count));
         }
     }
+    /// The same four bytes for each sum.
+    ///
+    /// # Safety
+    /// 4 bytes are readable from `from`.
+    unsafe fn broadcast(self, from: *const u8) -> Self::Bytes;
+    /// # Safety
+    /// `LANES` factors are readable from `from`.
+    unsafe fn factors(self, from: *const f32) -> Self::Factors;
+    /// # Safety
+    /// `LANES` numbers are readable from both. Multipliers are not negative, shifts to the right are in 1..=31.
+    unsafe fn fixed_factors(self, multipliers: *const i32, right: *const i32) -> Self::FixedFactors;
+    /// As `nearest`, with a factor for each sum, where no product reaches 2^31.
+    fn nearest_each(self, sums: Self::Sums, factors: Self::Factors) -> Self::Sums;
+    /// As `truncated`, with a factor for each sum, where no product reaches 2^31.
+    fn truncated_each(self, sums: Self::Sums, factors: Self::Factors) -> Self::Sums;
+    /// As `fixed`, with a factor for each sum, where no sum reaches 2^30.
+    fn fixed_each(self, sums: Self::Sums, factors: Self::FixedFactors) -> Self::Sums;
+    /// Elements as sums.
+    ///
+    /// # Safety
+    /// `LANES` elements are readable from `from`.
+    unsafe fn elements(self, from: *const i8) -> Self::Sums;
+    /// Adds sums, wrapping around.
+    fn sum(self, a: Self::Sums, b: Self::Sums) -> Self::Sums;
+    /// Shifts to the left by less than 32.
+    fn shift_left(self, sums: Self::Sums, by: i32) -> Self::Sums;
+    /// Stores the first `count` sums of each of four vectors as bytes, `zero` being added before they are brought within bounds.
+    ///
+    /// # Safety
+    /// `count` bytes are writable to each of `to`; `count` is at most `LANES`.
+    unsafe fn store_places(
+        self,
+        sums: [Self::Sums; 4],
+        zero: i16,
+        bounds: [i8; 2],
+        to: [*mut i8; 4],
+        count: usize,
+    );
     /// Makes 16 words bytes within bounds, and returns a bit for each that was within.
     ///
     /// # Safety
