@@ -60,5 +60,6 @@ pub use io::Io;
 pub use operator::{Cost, Custom, Operator};
 pub use ops::Op;
 pub use plan::{MemoryPlan, PlanOptions};
-pub use tensor::{Data, Slice, SliceMut, Tensor, bit};
+pub use rewrite::Rewrite;
+pub use tensor::{Data, Slice, SliceMut, Tensor, bit, set_bits};
 pub use types::{DType, TensorType};

@@ -6,14 +6,19 @@ use crate::ops::Op;
 
 /// A graph under construction from an old one: which new value stands for each old one.
 #[derive(Debug)]
-pub(crate) struct Rewrite<'a> {
+pub struct Rewrite<'a> {
     old: &'a Graph,
     /// The new graph.
-    pub(crate) graph: Graph,
+    pub graph: Graph,
     map: Vec<Option<ValueId>>,
 }
 
 impl<'a> Rewrite<'a> {
+    /// Begins with nothing: inputs, parameters and constants come when they are used, unless others stand for them by then.
+    pub fn bare(old: &'a Graph) -> Self {
+        Self { old, graph: Graph::new(), map: vec![None; old.values().len()] }
+    }
+
     /// Begins with all inputs, all parameters, and no node. Constants come when they are used.
     pub(crate) fn new(old: &'a Graph) -> Result<Self, GraphError> {
         Self::keeping(old, |_| true)
@@ -21,29 +26,35 @@ impl<'a> Rewrite<'a> {
 
     /// As [`Rewrite::new`], with those parameters only that `keep` says.
     pub(crate) fn keeping(old: &'a Graph, keep: impl Fn(ValueId) -> bool) -> Result<Self, GraphError> {
-        let mut graph = Graph::new();
-        let mut map = vec![None; old.values().len()];
+        let mut rewrite = Self::bare(old);
         for (i, value) in old.values().iter().enumerate() {
-            map[i] = match &value.source {
-                Source::Input => Some(graph.input(&value.name, value.ty.clone())?),
-                Source::Parameter(data) if keep(ValueId(i)) => {
-                    Some(graph.parameter(&value.name, data.clone())?)
-                }
-                _ => None,
+            let kept = match &value.source {
+                Source::Input => true,
+                Source::Parameter(_) => keep(ValueId(i)),
+                _ => false,
             };
+            if kept {
+                rewrite.get(ValueId(i))?;
+            }
         }
-        Ok(Self { old, graph, map })
+        Ok(rewrite)
     }
 
     /// The new value for an old one, whose node has been copied or replaced.
-    pub(crate) fn get(&mut self, old: ValueId) -> Result<ValueId, GraphError> {
+    ///
+    /// # Errors
+    /// If it has not, or a name is taken.
+    pub fn get(&mut self, old: ValueId) -> Result<ValueId, GraphError> {
         if let Some(new) = self.map[old.0] {
             return Ok(new);
         }
-        let Source::Constant(data) = &self.old.value(old).source else {
-            return Err(GraphError::UnknownValue(old.0, self.map.len()));
+        let value = self.old.value(old);
+        let new = match &value.source {
+            Source::Constant(data) => self.graph.constant(data.clone()),
+            Source::Input => self.graph.input(&value.name, value.ty.clone())?,
+            Source::Parameter(data) => self.graph.parameter(&value.name, data.clone())?,
+            Source::Node { .. } => return Err(GraphError::UnknownValue(old.0, self.map.len())),
         };
-        let new = self.graph.constant(data.clone());
         self.map[old.0] = Some(new);
         Ok(new)
     }
@@ -54,17 +65,23 @@ impl<'a> Rewrite<'a> {
     }
 
     /// Lets `new` stand for `old` from now on.
-    pub(crate) fn set(&mut self, old: ValueId, new: ValueId) {
+    pub fn set(&mut self, old: ValueId, new: ValueId) {
         self.map[old.0] = Some(new);
     }
 
     /// Copies a node of the old graph.
-    pub(crate) fn copy(&mut self, node: &Node) -> Result<(), GraphError> {
+    ///
+    /// # Errors
+    /// As [`Graph::append`].
+    pub fn copy(&mut self, node: &Node) -> Result<(), GraphError> {
         self.copy_as(node, node.op.clone(), &node.inputs)
     }
 
     /// Puts another operator with other (old) inputs in a node's place.
-    pub(crate) fn copy_as(&mut self, node: &Node, op: Op, inputs: &[ValueId]) -> Result<(), GraphError> {
+    ///
+    /// # Errors
+    /// As [`Graph::append`].
+    pub fn copy_as(&mut self, node: &Node, op: Op, inputs: &[ValueId]) -> Result<(), GraphError> {
         let inputs = inputs.iter().map(|id| self.get(*id)).collect::<Result<Vec<_>, _>>()?;
         let outputs = self.graph.append(node.name.clone(), op, &inputs)?;
         for (old, new) in node.outputs.iter().zip(outputs) {
@@ -74,7 +91,10 @@ impl<'a> Rewrite<'a> {
     }
 
     /// The new graph, with the outputs and updates of the old one.
-    pub(crate) fn finish(mut self) -> Result<Graph, GraphError> {
+    ///
+    /// # Errors
+    /// If one of them was left out.
+    pub fn finish(mut self) -> Result<Graph, GraphError> {
         let old = self.old;
         for (name, value) in old.outputs() {
             let value = self.get(*value)?;

@@ -198,6 +198,14 @@ pub enum SliceMut<'a> {
     Taken,
 }
 
+/// Sets the bits of a mask of `count` elements: 1 for those of which `inside` says so.
+pub fn set_bits(mask: &mut [u8], count: usize, mut inside: impl FnMut(usize) -> bool) {
+    mask.fill(0);
+    for i in 0..count {
+        mask[i / 8] |= u8::from(inside(i)) << (i % 8);
+    }
+}
+
 /// Bit `index` of packed bits.
 pub fn bit(bits: &[u8], index: usize) -> bool {
     bits[index / 8] >> (index % 8) & 1 == 1

@@ -52,7 +52,8 @@ impl Builder {
     }
 
     fn add(&mut self, a: ValueId, b: ValueId) -> ValueId {
-        let op = QuantizedAdd { scales: [0.02, 0.03], zeros: [5, 5], y_scale: 0.04, y_zero: -3 };
+        let op =
+            QuantizedAdd { scales: [0.02, 0.03], zeros: [5, 5], y_scale: 0.04, y_zero: -3, save_mask: false };
         self.graph.apply(op, &[a, b]).unwrap()
     }
 }
@@ -136,7 +137,7 @@ fn what_is_trained_stays_as_it_is() {
     let weight = b.graph.parameters().find(|(id, ..)| b.graph.shape(*id) == [4, 4, 1, 1]).unwrap().0;
     let new = Tensor::zeros(b.graph.ty(weight));
     let new = b.graph.constant(new);
-    let op = QuantizedAdd { scales: [0.1, 0.1], zeros: [0, 0], y_scale: 0.1, y_zero: 0 };
+    let op = QuantizedAdd { scales: [0.1, 0.1], zeros: [0, 0], y_scale: 0.1, y_zero: 0, save_mask: false };
     let new = b.graph.apply(op, &[weight, new]).unwrap();
     b.graph.update(weight, new).unwrap();
     let x = bytes(&mut b.random, &[1, 3, 5, 5]);

@@ -72,7 +72,8 @@ fn forward_and_gradients_are_those_of_the_simulation() {
     let y1 = conv(&mut g, [y0, w, b], [-11, 7], &data("factor1"), Window::square(1, 1), 6);
     let [w, b] = of(2);
     let y2 = conv(&mut g, [y1, w, b], [7, -3], &data("factor2"), Window::default(), 1);
-    let add = QuantizedAdd { scales: [0.05, 0.04], zeros: [-11, -3], y_scale: 0.06, y_zero: 5 };
+    let add =
+        QuantizedAdd { scales: [0.05, 0.04], zeros: [-11, -3], y_scale: 0.06, y_zero: 5, save_mask: false };
     let y = g.apply(add, &[y0, y2]).unwrap();
     let pooled = g.apply(QuantizedGlobalAvgPool, &[y]).unwrap();
     let [w, b] = of(3);
@@ -272,7 +273,7 @@ fn means_and_sums_round_to_even() {
     let x = g.constant(x);
     let y = g.apply(QuantizedGlobalAvgPool, &[x]).unwrap();
     g.output("mean", y).unwrap();
-    let add = QuantizedAdd { scales: [0.5, 1.0], zeros: [0, 1], y_scale: 1.0, y_zero: -1 };
+    let add = QuantizedAdd { scales: [0.5, 1.0], zeros: [0, 1], y_scale: 1.0, y_zero: -1, save_mask: false };
     let y = g.apply(add, &[x, x]).unwrap();
     g.output("sum", y).unwrap();
     let outputs = evaluate(&g, &[]).unwrap().outputs;

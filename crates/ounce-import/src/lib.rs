@@ -10,6 +10,8 @@ mod limits;
 pub mod mcunet;
 pub mod onnx;
 pub mod quantize;
+mod site;
 pub mod tflite;
 
 pub use limits::{LimitError, Limits};
+pub use site::ConvSite;

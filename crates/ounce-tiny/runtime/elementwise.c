@@ -26,15 +26,23 @@ void ounce_add_s8(size_t count, const int8_t *a, const int8_t *b, const ounce_ad
     }
 }
 
-void ounce_add_fixed_s8(size_t count, const int8_t *a, const int8_t *b, const ounce_fixed_addition *addition, int8_t *y)
+void ounce_add_fixed_s8(size_t count, const int8_t *a, const int8_t *b, const ounce_fixed_addition *addition, int8_t *y,
+                        uint8_t *unclamped)
 {
+    if (unclamped != NULL) {
+        (void)memset(unclamped, 0, (count + 7U) / 8U);
+    }
     for (size_t i = 0U; i < count; i++) {
         const int32_t wide_a = (a[i] - addition->a_zero) * 1048576;
         const int32_t wide_b = (b[i] - addition->b_zero) * 1048576;
         const int32_t sum = ounce_multiply_fixed(wide_a, addition->a_multiplier, addition->a_shift) +
                             ounce_multiply_fixed(wide_b, addition->b_multiplier, addition->b_shift);
         const int32_t q = ounce_multiply_fixed(sum, addition->y_multiplier, addition->y_shift) + addition->y_zero;
-        y[i] = (int8_t)ounce_clamp(q, addition->low, addition->high);
+        const int32_t clamped = ounce_clamp(q, addition->low, addition->high);
+        y[i] = (int8_t)clamped;
+        if (unclamped != NULL) {
+            ounce_set_bit(unclamped, i, q == clamped);
+        }
     }
 }
 

@@ -360,4 +360,24 @@ void ounce_multiply_block(int32_t taps, int32_t out_channels, const int16_t *blo
  * which is how SXTB16 takes weights apart. The last quad is filled up with 0. */
 void ounce_block_column(const int8_t *x, int32_t x_zero, int32_t taps, int32_t column, int16_t *block);
 
+/* Rows and columns of the image that the window at output (oy, ox) covers: from `top` to before `bottom`, likewise columns. */
+typedef struct {
+    int32_t top;
+    int32_t bottom;
+    int32_t left;
+    int32_t right;
+} ounce_cover;
+
+static inline ounce_cover ounce_covered(const ounce_conv *window, int32_t oy, int32_t ox)
+{
+    ounce_cover cover;
+    const int32_t y = oy * window->stride_height - window->pad_top;
+    const int32_t x = ox * window->stride_width - window->pad_left;
+    cover.top = (y > 0) ? y : 0;
+    cover.left = (x > 0) ? x : 0;
+    cover.bottom = ((y + window->kernel_height) < window->in_height) ? (y + window->kernel_height) : window->in_height;
+    cover.right = ((x + window->kernel_width) < window->in_width) ? (x + window->kernel_width) : window->in_width;
+    return cover;
+}
+
 #endif

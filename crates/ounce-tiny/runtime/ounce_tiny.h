@@ -124,7 +124,8 @@ typedef struct {
 } ounce_addition;
 void ounce_add_s8(size_t count, const int8_t *a, const int8_t *b, const ounce_addition *addition, int8_t *y, uint8_t *unclamped);
 
-/* The addition of TFLite: operands shifted left by 20 bits, scaled by fixed-point multipliers, added, scaled. `y` may be `a` or `b`. */
+/* The addition of TFLite: operands shifted left by 20 bits, scaled by fixed-point multipliers, added, scaled. `y` may be `a` or `b`. `unclamped` (may be NULL) gets a
+ * bit per element: 1 where low <= q <= high before clamping. */
 typedef struct {
     int32_t a_zero;
     int32_t a_multiplier;
@@ -138,7 +139,8 @@ typedef struct {
     int32_t low;
     int32_t high;
 } ounce_fixed_addition;
-void ounce_add_fixed_s8(size_t count, const int8_t *a, const int8_t *b, const ounce_fixed_addition *addition, int8_t *y);
+void ounce_add_fixed_s8(size_t count, const int8_t *a, const int8_t *b, const ounce_fixed_addition *addition, int8_t *y,
+                        uint8_t *unclamped);
 
 /* Mean over the elements of the window that lie within the image, in the same scale. OUNCE_NEAREST: round_half_to_even((float)sum / (float)count);
  * OUNCE_TRUNCATE: sum / count towards zero; OUNCE_FIXED_POINT: half away from zero, as TFLite. Every window must touch the image. */
@@ -220,6 +222,14 @@ void ounce_gradient_add(size_t count, const float *g, float *gx);
 
 /* Gradient of the mean over a whole image: gx[p][c] = g[c] * factor, factor = 1 / pixels. */
 void ounce_mean_gradient(int32_t pixels, int32_t channels, const float *g, float factor, float *gx);
+
+/* Gradient of the mean over windows: gx[iy][ix][c] = sum over oy, ox ascending, of windows that cover the place, of g[oy][ox][c] / (float)count, count being the elements
+ * of the window within the image. `gx` and `g` must not overlap. */
+void ounce_average_pool_gradient(const ounce_conv *window, const float *g, float *gx);
+
+/* Gradient of the largest element: gx[iy][ix][c] = sum over oy, ox ascending of g[oy][ox][c], of windows whose largest element of x, the first in the order of memory
+ * of equal ones, is this one. `gx` and `g` must not overlap. */
+void ounce_max_pool_gradient(const ounce_conv *window, const int8_t *x, const float *g, float *gx);
 
 /* gx[p][i] = sum over o ascending of g[p][o] * (float)w[o][i]. `gx` and `g` must not overlap. */
 void ounce_pointwise_input_gradient(int32_t pixels, int32_t in_channels, int32_t out_channels, const float *g, const int8_t *w,

@@ -1,26 +1,6 @@
 /* Means and maxima of int8 activations. */
 #include "ounce_internal.h"
 
-/* Rows and columns of the image that the window at output (oy, ox) covers: from `top` to before `bottom`, likewise columns. */
-typedef struct {
-    int32_t top;
-    int32_t bottom;
-    int32_t left;
-    int32_t right;
-} ounce_cover;
-
-static ounce_cover ounce_covered(const ounce_conv *window, int32_t oy, int32_t ox)
-{
-    ounce_cover cover;
-    const int32_t y = oy * window->stride_height - window->pad_top;
-    const int32_t x = ox * window->stride_width - window->pad_left;
-    cover.top = (y > 0) ? y : 0;
-    cover.left = (x > 0) ? x : 0;
-    cover.bottom = ((y + window->kernel_height) < window->in_height) ? (y + window->kernel_height) : window->in_height;
-    cover.right = ((x + window->kernel_width) < window->in_width) ? (x + window->kernel_width) : window->in_width;
-    return cover;
-}
-
 static int32_t ounce_mean(ounce_rounding rounding, int32_t sum, int32_t count)
 {
     int32_t mean;

@@ -18,6 +18,7 @@
 
 pub mod contribution;
 pub mod emit;
+mod kernels;
 pub mod learn;
 pub mod numerics;
 pub mod origin;
@@ -29,3 +30,5 @@ pub mod scheme;
 pub mod search;
 pub mod simulate;
 pub mod step;
+
+pub use kernels::NoKernel;

@@ -3,7 +3,7 @@
 use ounce_data::DataError;
 use ounce_graph::ops::Op;
 use ounce_graph::{Graph, Source, ValueId};
-use ounce_import::mcunet::ConvSite;
+use ounce_import::ConvSite;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 

@@ -1,10 +1,9 @@
 //! What a network that learns on a device takes of the memory, for any scheme.
 
-use ounce_formats::mcunet::Network as Mcunet;
-use ounce_graph::{Graph, PlanOptions};
-use ounce_import::mcunet::{McunetError, Options, import};
+use ounce_graph::Graph;
 
 use crate::emit::{Budget, EmitError, EmitOptions, Entry, Measured, Memory, measure};
+use crate::kernels::{NoKernel, entries};
 use crate::scheme::{Layer, Scheme, extra_memory, layers};
 use crate::search::Verdict;
 use crate::step::{Network, StepError, StepOptions, inference, training_step};
@@ -13,15 +12,15 @@ use crate::step::{Network, StepError, StepOptions, inference, training_step};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// The network cannot be imported.
-    #[error(transparent)]
-    Import(#[from] McunetError),
     /// The step of training cannot be built.
     #[error(transparent)]
     Step(#[from] StepError),
     /// The program cannot be emitted.
     #[error(transparent)]
     Emit(#[from] EmitError),
+    /// A gradient that the scheme needs has no kernel.
+    #[error(transparent)]
+    NoKernel(#[from] NoKernel),
 }
 
 /// Plans programs that infer and train one network, each for a scheme of its own.
@@ -36,18 +35,16 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// A planner for a network, its images having `size` rows and columns, or as many as the network was made for.
+    /// A planner for a network that takes one image.
     ///
     /// # Errors
-    /// If the network cannot be imported.
-    pub fn new(network: &Mcunet, size: Option<usize>, options: StepOptions) -> Result<Self, PlanError> {
-        let options_of = |save_masks| Options { size, save_masks, ..Options::default() };
-        let imported = import(network, &options_of(true))?;
-        let layers = layers(&imported.graph, &imported.convs);
-        let inference = inference(&import(network, &options_of(false))?.into(), options.head)?;
+    /// If its inference cannot be compiled to C.
+    pub fn new(network: Network, options: StepOptions) -> Result<Self, PlanError> {
+        let layers = layers(&network.graph, &network.convs);
+        let inference = inference(&network, options.head)?;
         let entries = [Entry { name: "invoke", graph: &inference }];
-        let floor = measure(&entries, &quick())?.memory.lower_bound;
-        Ok(Self { inference, network: imported.into(), layers, options, floor })
+        let floor = measure(&entries, &EmitOptions::quick())?.memory.lower_bound;
+        Ok(Self { inference, network, layers, options, floor })
     }
 
     /// The convolutions, without the classifier.
@@ -89,7 +86,7 @@ impl Planner {
             return Ok(Verdict::TooLarge);
         }
         let fits = |memory: &Memory| budget.check(memory).is_ok();
-        let mut memory = self.planned(scheme, &quick())?.memory;
+        let mut memory = self.planned(scheme, &EmitOptions::quick())?.memory;
         let least = Memory { arena: memory.lower_bound, ..memory };
         if !fits(&memory) && fits(&least) {
             memory = self.training(scheme)?.memory;
@@ -97,15 +94,19 @@ impl Planner {
         Ok(if fits(&memory) { Verdict::Fits(memory.sram(budget.stack)) } else { Verdict::TooLarge })
     }
 
+    /// Whether a program by a scheme can be compiled at all.
+    ///
+    /// # Errors
+    /// Those of [`Self::training`].
+    pub fn check(&self, scheme: &Scheme) -> Result<(), PlanError> {
+        self.planned(scheme, &EmitOptions::quick()).map(|_| ())
+    }
+
     fn planned(&self, scheme: &Scheme, options: &EmitOptions) -> Result<Measured, PlanError> {
         let step = training_step(&self.network, scheme, &self.options)?;
-        let entries =
-            [Entry { name: "invoke", graph: &self.inference }, Entry { name: "train_step", graph: &step }];
-        Ok(measure(&entries, options)?)
+        let entries = entries(&self.inference, &step);
+        let measured = measure(&entries, options);
+        measured
+            .map_err(|error| NoKernel::explain(error, &self.network, scheme, &self.options, PlanError::Emit))
     }
-}
-
-/// The best of some orders, none searched for.
-fn quick() -> EmitOptions {
-    EmitOptions { plan: PlanOptions { iterations: 0, ..PlanOptions::default() }, ..EmitOptions::default() }
 }

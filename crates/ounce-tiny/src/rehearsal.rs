@@ -7,23 +7,22 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ounce_formats::mcunet::Network as Mcunet;
 use ounce_graph::{Executor, Graph, GraphError, PlanOptions, Tensor, passes, plan};
-use ounce_import::mcunet::{McunetError, Options, import};
 use ounce_kernels::ThreadPool;
 
-use crate::emit::{Budget, EmitError, EmitOptions, Emitted, Entry, Memory, emit};
+use crate::emit::{Budget, EmitError, EmitOptions, Emitted, Memory, emit};
+use crate::kernels::{NoKernel, entries};
 use crate::scheme::Scheme;
 use crate::simulate::{Build, Run, SimulateError, Sizes, Target, run_here};
-use crate::step::{BIAS_RATE, LABEL, RATE, STEP, StepError, StepOptions, inference, training_step};
+use crate::step::{
+    BIAS_RATE, IMAGE, LABEL, Network, RATE, STEP, StepError, StepOptions, inference, training_step,
+};
 
 /// What is rehearsed.
 #[derive(Clone, Debug)]
 pub struct Rehearsal<'a> {
-    /// The network, with as many classes as the pictures have.
-    pub network: &'a Mcunet,
-    /// Height and width of images; `None` for what the network was made for.
-    pub size: Option<usize>,
+    /// The network, with as many classes as the pictures have. It takes one image.
+    pub network: &'a Network,
     /// What is trained.
     pub scheme: &'a Scheme,
     /// How.
@@ -92,9 +91,6 @@ pub struct Outcome {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RehearsalError {
-    /// The network could not be imported.
-    #[error(transparent)]
-    Import(#[from] McunetError),
     /// The step could not be built.
     #[error(transparent)]
     Step(#[from] StepError),
@@ -104,6 +100,9 @@ pub enum RehearsalError {
     /// The program could not be emitted, or does not fit.
     #[error(transparent)]
     Emit(#[from] EmitError),
+    /// A gradient that the scheme needs has no kernel.
+    #[error(transparent)]
+    NoKernel(#[from] NoKernel),
     /// The program could not be built or run.
     #[error(transparent)]
     Simulate(#[from] SimulateError),
@@ -127,39 +126,34 @@ struct Graphs {
 }
 
 impl Graphs {
-    fn of(
-        network: &Mcunet,
-        size: Option<usize>,
-        scheme: &Scheme,
-        options: &StepOptions,
-    ) -> Result<Self, RehearsalError> {
-        let imported = |save_masks| import(network, &Options { size, save_masks, ..Options::default() });
-        let inference = inference(&imported(false)?.into(), options.head)?;
-        let step = training_step(&imported(true)?.into(), scheme, options)?;
-        Ok(Self { inference, step })
-    }
-
-    fn emit(&self, options: &EmitOptions) -> Result<Emitted, EmitError> {
-        let entries = [
-            Entry { name: "invoke", graph: &self.inference },
-            Entry { name: "train_step", graph: &self.step },
-        ];
-        emit(&entries, options)
+    fn of(network: &Network, scheme: &Scheme, options: &StepOptions) -> Result<Self, RehearsalError> {
+        let inference = inference(network, options.head)?;
+        Ok(Self { inference, step: training_step(network, scheme, options)? })
     }
 }
 
-/// Compiles a network that learns: the functions `invoke`, which gives logits, and `train_step`.
+/// Compiles a network that learns, and takes one image: the functions `invoke`, which gives logits, and `train_step`.
 ///
 /// # Errors
 /// If the scheme does not fit the network, or something has no kernel.
 pub fn emit_training(
-    network: &Mcunet,
-    size: Option<usize>,
+    network: &Network,
     scheme: &Scheme,
     step: &StepOptions,
     options: &EmitOptions,
 ) -> Result<Emitted, RehearsalError> {
-    Ok(Graphs::of(network, size, scheme, step)?.emit(options)?)
+    emitted(&Graphs::of(network, scheme, step)?, network, scheme, step, options)
+}
+
+fn emitted(
+    graphs: &Graphs,
+    network: &Network,
+    scheme: &Scheme,
+    step: &StepOptions,
+    options: &EmitOptions,
+) -> Result<Emitted, RehearsalError> {
+    let program = emit(&entries(&graphs.inference, &graphs.step), options);
+    program.map_err(|error| NoKernel::explain(error, network, scheme, step, RehearsalError::Emit))
 }
 
 impl Rehearsal<'_> {
@@ -173,8 +167,8 @@ impl Rehearsal<'_> {
         held_out: &[Example],
         folder: &Path,
     ) -> Result<Outcome, RehearsalError> {
-        let graphs = Graphs::of(self.network, self.size, self.scheme, &self.options)?;
-        let program = graphs.emit(&EmitOptions::default())?;
+        let graphs = Graphs::of(self.network, self.scheme, &self.options)?;
+        let program = emitted(&graphs, self.network, self.scheme, &self.options, &EmitOptions::default())?;
         self.budget.check(&program.memory)?;
         let (mut requests, mut looks) = (Vec::new(), Vec::new());
         for example in held_out {
@@ -264,7 +258,7 @@ impl Rehearsal<'_> {
         number: usize,
     ) -> Result<Vec<(&'static str, Tensor)>, GraphError> {
         Ok(vec![
-            ("image", example.image.clone()),
+            (IMAGE, example.image.clone()),
             (LABEL, Tensor::i32(&[1], vec![example.label])?),
             (RATE, Tensor::scalar(self.rates[0])),
             (BIAS_RATE, Tensor::scalar(self.rates[1])),
@@ -283,7 +277,7 @@ impl Rehearsal<'_> {
         let mut inference = executor(&graphs.inference)?;
         let mut logits = Vec::with_capacity(held_out.len());
         for example in held_out {
-            inference.set_input("image", &example.image)?;
+            inference.set_input(IMAGE, &example.image)?;
             inference.run(&mut pool);
             logits.push(inference.output("logits")?);
         }

@@ -68,7 +68,7 @@ pub fn code_bytes(file: &CFile) -> u64 {
         "block.c" => 4096,
         "conv.c" => 2048,
         "depthwise.c" => 2304,
-        "elementwise.c" | "pool.c" => 1024,
+        "elementwise.c" | "pool.c" | "pool_gradient.c" => 1024,
         "gradient.c" => 2816,
         "grouped.c" | "softmax.c" => 1280,
         "layout.c" => 512,
@@ -92,7 +92,7 @@ fn defined(text: &str) -> impl Iterator<Item = &str> {
 
 /// The kernels. A linker with `--gc-sections` drops those that are not called, if they are compiled with `-ffunction-sections`.
 pub const SOURCES: &[CFile] = files!(
-    "runtime": "block.c", "conv.c", "grouped.c", "depthwise.c", "elementwise.c", "pool.c", "layout.c", "softmax.c", "gradient.c", "weight_gradient.c", "update.c",
+    "runtime": "block.c", "conv.c", "grouped.c", "depthwise.c", "elementwise.c", "pool.c", "pool_gradient.c", "layout.c", "softmax.c", "gradient.c", "weight_gradient.c", "update.c",
 );
 
 /// Options of gcc and clang without which results would not be those of the contract.

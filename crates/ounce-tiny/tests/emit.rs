@@ -97,7 +97,8 @@ fn network(seed: u64) -> Graph {
     let y = b.pointwise(x, 3 * channels + 1);
     let y = b.depthwise(y, 3, 1);
     let y = b.pointwise(y, channels);
-    let add = QuantizedAdd { scales: [0.02, 0.033], zeros: [-3, 7], y_scale: 0.04, y_zero: 2 };
+    let add =
+        QuantizedAdd { scales: [0.02, 0.033], zeros: [-3, 7], y_scale: 0.04, y_zero: 2, save_mask: false };
     let x = b.graph.apply(add, &[x, y]).unwrap();
     let x = b.pointwise(x, 11);
     let x = b.depthwise(x, 5, 2);

@@ -4,16 +4,15 @@
 
 mod support;
 
-use ounce_formats::mcunet::Network;
 use ounce_graph::ops::Rounding;
 use ounce_graph::{Graph, Tensor};
 use ounce_tiny::emit::interface::STATE;
 use ounce_tiny::emit::{Budget, EmitOptions, Entry, emit};
 use ounce_tiny::scheme::{Scheme, published};
 use ounce_tiny::simulate::Target;
-use ounce_tiny::step::{Channels, Head, StepOptions, inference, training_step};
+use ounce_tiny::step::{Channels, Head, Network, StepOptions, inference, training_step};
 use support::emitted::{data, executor, run_here, run_simulated};
-use support::learning::{import, network, scheme, small};
+use support::learning::{FILES, network, of_file, scheme, small, whole};
 use support::{Random, simulation_is_possible};
 
 /// Integers of a parameter.
@@ -27,8 +26,8 @@ fn ints(tensor: &Tensor) -> Vec<i64> {
 
 /// Inference and one step as graphs.
 fn graphs(network: &Network, scheme: &Scheme, options: &StepOptions) -> [Graph; 2] {
-    let step = training_step(&import(network, true).into(), scheme, options).unwrap();
-    [inference(&import(network, false).into(), options.head).unwrap(), step]
+    let step = training_step(network, scheme, options).unwrap();
+    [inference(network, options.head).unwrap(), step]
 }
 
 /// Takes steps here, in the executor, and with `simulate` under QEMU. Here and there the bits are the same; the executor's losses agree, and its parameters, where `exact`, but for
@@ -113,7 +112,7 @@ fn mixed() -> Scheme {
 
 #[test]
 fn steps_are_those_of_the_executor() {
-    let network = small(&mut Random(7), 5);
+    let network = whole(&small(&mut Random(7), 5));
     let truncated = (Rounding::Truncate, Rounding::TruncateStep);
     for (weights, biases) in [(Rounding::Nearest, Rounding::Nearest), truncated] {
         for (head, channels) in [(Head::Int8, Channels::First), (Head::Float, Channels::Largest)] {
@@ -125,9 +124,22 @@ fn steps_are_those_of_the_executor() {
     }
 }
 
+/// Sums with activations, maxima and means over windows, fixed-point arithmetic.
+#[test]
+fn networks_of_files_take_the_steps_of_the_executor() {
+    for name in FILES {
+        let network = of_file(name).with_classes(2, 3).unwrap();
+        for scheme in [Scheme::full(4), scheme(3, &[(2, 0.5), (3, 1.0)])] {
+            let graphs = graphs(&network, &scheme, &StepOptions::rounded(Rounding::Nearest));
+            let losses = learn(&graphs, 4, [5e-2, 2e-2], true, true);
+            println!("{name} {losses:?}");
+        }
+    }
+}
+
 #[test]
 fn every_rounding_learns() {
-    let network = small(&mut Random(8), 5);
+    let network = whole(&small(&mut Random(8), 5));
     let seed = Rounding::Stochastic { seed: 9 };
     for rounding in [Rounding::Nearest, seed, Rounding::ErrorFeedback] {
         for (head, channels) in [(Head::Int8, Channels::First), (Head::Float, Channels::Largest)] {
@@ -147,7 +159,7 @@ fn a_published_network_learns_with_the_scheme_of_49_kb() {
     let smallest = published("mcunet-5fps").next().unwrap().scheme();
     let nearest = StepOptions::rounded(Rounding::Nearest);
     for options in [StepOptions { head: Head::Int8, channels: Channels::First, ..nearest }, nearest] {
-        let graphs = graphs(&network(&path, 10), &smallest, &options);
+        let graphs = graphs(&whole(&network(&path, 10)), &smallest, &options);
         let losses = learn(&graphs, 2, [8e-4, 4e-4], true, true);
         println!("{options:?}: {losses:?}");
     }

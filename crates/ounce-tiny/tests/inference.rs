@@ -187,7 +187,7 @@ fn additions_equal_their_twin() {
     // As TFLite prepares it: twice the larger scale, 20 bits to the left.
     let (a, b) = (random.i8s(257), random.i8s(257));
     let multipliers = [(1_500_000_000, -1), (1_073_741_824, 0), (1_288_490_189, -19)];
-    let y: Vec<i8> = a
+    let sums: Vec<i64> = a
         .iter()
         .zip(&b)
         .map(|(a, b)| {
@@ -196,16 +196,22 @@ fn additions_equal_their_twin() {
                 twin::multiply_fixed((i64::from(q) - zero) << 20, multiplier, shift)
             };
             let sum = wide(*a, 3, 0) + wide(*b, -7, 1);
-            (twin::multiply_fixed(sum, multipliers[2].0, multipliers[2].1) + 5).clamp(-128, 120) as i8
+            twin::multiply_fixed(sum, multipliers[2].0, multipliers[2].1) + 5
         })
         .collect();
+    let y: Vec<i8> = sums.iter().map(|sum| (*sum).clamp(-128, 120) as i8).collect();
+    let mut bits = vec![0u8; sums.len().div_ceil(8)];
+    sums.iter()
+        .enumerate()
+        .for_each(|(at, sum)| bits[at / 8] |= u8::from((-128..=120).contains(sum)) << (at % 8));
     let [a, b] = [program.constant(&a), program.constant(&b)];
-    let to = program.result::<i8>(y.len());
+    let [to, saved] = [program.result::<i8>(y.len()), program.result::<u8>(bits.len())];
     program.declaration(
         "static const ounce_fixed_addition fixed = {3, 1500000000, -1, -7, 1073741824, 0, 5, 1288490189, -19, -128, 120};",
     );
-    program.call(&format!("ounce_add_fixed_s8({}U, {a}, {b}, &fixed, {to});", y.len()));
+    program.call(&format!("ounce_add_fixed_s8({}U, {a}, {b}, &fixed, {to}, {saved});", y.len()));
     program.expect("addition of TFLite", &to, &y);
+    program.expect("addition of TFLite: bits", &saved, &bits);
     program.end_case();
     program.run_everywhere();
 }

@@ -11,9 +11,9 @@ use ounce_data::Picture;
 use ounce_graph::ops::Rounding;
 use ounce_tiny::learn::{Checkpoint, Event, Examples, LearnError, LearnOptions, Learner, Prepared, learn};
 use ounce_tiny::scheme::Scheme;
-use ounce_tiny::step::{StepOptions, with_classes, with_parameters};
+use ounce_tiny::step::{Network, StepOptions};
 use support::Random;
-use support::learning::{scheme, small};
+use support::learning::{scheme, small, whole};
 
 /// Noise that is red (class 0), green (1) or blue (2). The network's clamps are no activation functions, so it tells colours, not shapes.
 fn picture(index: usize) -> Picture {
@@ -25,9 +25,12 @@ fn picture(index: usize) -> Picture {
     Picture::from_rgb(11, 11, pixels.collect()).unwrap()
 }
 
+fn network() -> Network {
+    whole(&small(&mut Random(7), 5)).with_classes(3, 1).unwrap()
+}
+
 fn prepared(first: usize, batch: usize) -> Prepared {
-    let network = with_classes(&small(&mut Random(7), 5), 3, 1);
-    Prepared::new(&network, None, first, batch).unwrap()
+    Prepared::new(&network(), first, batch).unwrap()
 }
 
 fn examples(prepared: &Prepared, from: usize, count: usize, mirrored: bool, threads: usize) -> Examples {
@@ -114,15 +117,15 @@ fn a_resumed_training_is_that_without_a_break() {
 fn a_network_keeps_what_it_has_learned() {
     for rounding in [Rounding::Stochastic { seed: 1 }, Rounding::ErrorFeedback] {
         let checkpoint = trained(1, 1, rounding);
-        let network = with_classes(&small(&mut Random(7), 5), 3, 1);
-        let learned = with_parameters(&network, &checkpoint.parameters).unwrap();
+        let network = network();
+        let learned = network.with_parameters(&checkpoint.parameters).unwrap();
         // From the image on, with nothing of the training but the network.
-        let prepared = Prepared::new(&learned, None, 0, 1).unwrap();
+        let prepared = Prepared::new(&learned, 0, 1).unwrap();
         let test = examples(&prepared, 500, 60, false, 1);
         let fresh = Learner::new(&prepared.network, &five(), &StepOptions::rounded(rounding), 1);
         assert_eq!(fresh.unwrap().evaluate(&test).unwrap(), checkpoint.epochs[11].test.unwrap());
-        let fewer = with_classes(&network, 2, 1);
-        let error = with_parameters(&fewer, &checkpoint.parameters).unwrap_err().to_string();
+        let fewer = network.with_classes(2, 1).unwrap();
+        let error = fewer.with_parameters(&checkpoint.parameters).unwrap_err().to_string();
         assert!(error.contains("conv7"), "{error}");
     }
 }

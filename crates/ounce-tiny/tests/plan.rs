@@ -13,9 +13,9 @@ use ounce_tiny::plan::Planner;
 use ounce_tiny::rehearsal::emit_training;
 use ounce_tiny::scheme::{Scheme, TrainedWeight, published};
 use ounce_tiny::search::{SearchOptions, Verdict, evolve};
-use ounce_tiny::step::{Channels, StepOptions, with_classes};
+use ounce_tiny::step::{Channels, StepOptions};
 use support::Random;
-use support::learning::{scheme, small};
+use support::learning::{scheme, small, whole};
 
 const OPTIONS: StepOptions =
     StepOptions { channels: Channels::First, ..StepOptions::rounded(ounce_graph::ops::Rounding::Nearest) };
@@ -31,12 +31,12 @@ fn schemes() -> [Scheme; 4] {
 
 #[test]
 fn plans_are_those_of_the_emitted_program() {
-    let network = small(&mut Random(7), 5);
-    let planner = Planner::new(&network, None, OPTIONS).unwrap();
+    let network = whole(&small(&mut Random(7), 5));
+    let planner = Planner::new(network.clone(), OPTIONS).unwrap();
     assert_eq!(planner.layers().len(), 7);
     for scheme in schemes() {
         let planned = planner.training(&scheme).unwrap();
-        let emitted = emit_training(&network, None, &scheme, &OPTIONS, &EmitOptions::default()).unwrap();
+        let emitted = emit_training(&network, &scheme, &OPTIONS, &EmitOptions::default()).unwrap();
         assert_eq!(planned.memory, emitted.memory, "{scheme:?}");
         for arena in &planned.arenas {
             let picture = &arena.picture;
@@ -57,8 +57,8 @@ fn plans_are_those_of_the_emitted_program() {
 
 #[test]
 fn what_fits_is_what_the_plan_needs() {
-    let network = small(&mut Random(7), 5);
-    let planner = Planner::new(&network, None, OPTIONS).unwrap();
+    let network = whole(&small(&mut Random(7), 5));
+    let planner = Planner::new(network.clone(), OPTIONS).unwrap();
     for scheme in schemes() {
         let memory = planner.training(&scheme).unwrap().memory;
         let exact = Budget { sram: memory.sram(512), flash: memory.flash(), stack: 512 };
@@ -78,7 +78,7 @@ fn published_schemes_are_planned() {
     };
     let path = std::path::Path::new(&data).join("tiny/mcunet-5fps.pkl");
     let network = Network::read(&Checkpoint::open(&path).unwrap()).unwrap();
-    let planner = Planner::new(&with_classes(&network, 10, 0), None, OPTIONS).unwrap();
+    let planner = Planner::new(whole(&network).with_classes(10, 0).unwrap(), OPTIONS).unwrap();
     for found in published("mcunet-5fps") {
         let measured = planner.training(&found.scheme()).unwrap();
         let (memory, step) = (measured.memory, &measured.arenas[1]);
@@ -113,7 +113,7 @@ fn pictures(folder: &std::path::Path) {
 fn contributions_are_measured_and_a_scheme_is_found() {
     let folder = tempfile::tempdir().unwrap();
     pictures(folder.path());
-    let network = small(&mut Random(7), 5);
+    let network = whole(&small(&mut Random(7), 5));
     let selection = Selection { train: Some(50), validation: 40, ..Selection::default() };
     let data = Dataset::open(folder.path(), &selection).unwrap();
     let setting = Setting {
@@ -132,7 +132,7 @@ fn contributions_are_measured_and_a_scheme_is_found() {
     let weights = [3, 4, 6].map(|conv| [1.0, 0.5].map(|share| Point::Weights(TrainedWeight { conv, share })));
     let grid = Grid([&[5, 0, 2, 7].map(Point::Biases)[..], weights.as_flattened()].concat());
     let measured = |threads: usize| {
-        let mut analysis = Analysis::new(&network, 7, &data, &setting, threads);
+        let mut analysis = Analysis::new(&network, &data, &setting, threads);
         let mut found = Contributions::new(setting.clone(), 7, 5);
         for (point, seed) in grid.missing(&found, 1) {
             let accuracy = analysis.accuracy(&found.scheme(point), seed, &|| true).unwrap();
@@ -143,12 +143,12 @@ fn contributions_are_measured_and_a_scheme_is_found() {
     let found = measured(1);
     assert_eq!(found, measured(2), "whatever the threads");
     println!("{}", found.to_text());
-    let stopped = Analysis::new(&network, 7, &data, &setting, 1).accuracy(&Scheme::full(7), 0, &|| false);
+    let stopped = Analysis::new(&network, &data, &setting, 1).accuracy(&Scheme::full(7), 0, &|| false);
     assert!(matches!(stopped, Err(LearnError::Stopped)));
 
     // Within the memory of some scheme, what is found is no worse than it.
     let prediction = Prediction::of(&found).unwrap();
-    let planner = Planner::new(&with_classes(&network, 2, 0), None, OPTIONS).unwrap();
+    let planner = Planner::new(network.with_classes(2, 0).unwrap(), OPTIONS).unwrap();
     let given = scheme(5, &[(3, 0.5), (6, 1.0)]);
     let memory = planner.training(&given).unwrap().memory;
     let budget = Budget { sram: memory.sram(512), flash: memory.flash(), stack: 512 };

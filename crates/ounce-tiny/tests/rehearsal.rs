@@ -12,9 +12,9 @@ use ounce_tiny::pictures;
 use ounce_tiny::rehearsal::{Example, Rehearsal};
 use ounce_tiny::scheme::published;
 use ounce_tiny::simulate::Target;
-use ounce_tiny::step::{StepOptions, with_classes};
+use ounce_tiny::step::StepOptions;
 use support::emitted::data;
-use support::learning::{network, scheme, small};
+use support::learning::{network, scheme, small, whole};
 use support::{Random, simulation_is_possible};
 
 /// Noise around a colour for each of two classes.
@@ -29,14 +29,13 @@ fn a_small_network_learns_two_colours() {
         return;
     }
     let mut random = Random(21);
-    let network = small(&mut random, 2);
+    let network = whole(&small(&mut random, 2));
     let scheme = scheme(4, &[(4, 0.5), (5, 0.4), (6, 1.0)]);
     let train: Vec<Example> = (0..40).map(|i| example(&mut random, i % 2)).collect();
     let held_out: Vec<Example> = (0..20).map(|i| example(&mut random, i % 2)).collect();
     for target in Target::ALL {
         let rehearsal = Rehearsal {
             network: &network,
-            size: None,
             scheme: &scheme,
             options: StepOptions::rounded(Rounding::Nearest),
             rates: [0.05, 0.02],
@@ -82,11 +81,10 @@ fn a_published_network_learns_from_pictures() {
     let classes = ["airplane", "frog"].map(str::to_owned).to_vec();
     let selection = Selection { classes, train: Some(24), test: Some(12), ..Selection::default() };
     let set = Dataset::open(&archive, &selection).unwrap();
-    let network = with_classes(&network(&path, 10), 2, 0);
+    let network = whole(&network(&path, 10)).with_classes(2, 0).unwrap();
     let scheme = published("mcunet-5fps").find(|scheme| scheme.budget == 49).unwrap().scheme();
     let rehearsal = Rehearsal {
         network: &network,
-        size: None,
         scheme: &scheme,
         options: StepOptions::default(),
         rates: [8e-4, 4e-4],

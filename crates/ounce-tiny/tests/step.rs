@@ -6,23 +6,16 @@ mod support;
 
 use std::collections::HashMap;
 
-use ounce_formats::mcunet::Network as Mcunet;
 use ounce_graph::ops::{Op, Rounding};
 use ounce_graph::{Executor, Graph, PlanOptions, Tensor, evaluate, passes, plan};
 use ounce_kernels::ThreadPool;
 use ounce_tiny::scheme::{Scheme, SchemeError};
-use ounce_tiny::step::{
-    Channels, Head, Network, StepError, StepOptions, inference, training_step, with_classes,
-};
+use ounce_tiny::step::{Channels, Head, Network, StepError, StepOptions, inference, training_step};
 use support::Random;
-use support::learning::{import, scheme, small};
+use support::learning::{scheme, small, whole};
 
-fn network(classes: usize) -> Mcunet {
-    with_classes(&small(&mut Random(7), 5), classes, 3)
-}
-
-fn whole(network: &Mcunet) -> Network {
-    import(network, true).into()
+fn network(classes: usize) -> Network {
+    whole(&small(&mut Random(7), 5)).with_classes(classes, 3).unwrap()
 }
 
 /// Inputs of a step by name, of which a graph takes its own.
@@ -69,8 +62,7 @@ fn options(rounding: Rounding, channels: Channels) -> StepOptions {
 #[test]
 fn the_channels_of_largest_weights_change_and_no_others() {
     let network = network(3);
-    let step =
-        training_step(&whole(&network), &mixed(), &options(Rounding::Nearest, Channels::Largest)).unwrap();
+    let step = training_step(&network, &mixed(), &options(Rounding::Nearest, Channels::Largest)).unwrap();
     let given = HashMap::from([("rate", Tensor::scalar(1e3)), ("bias_rate", Tensor::scalar(1e3))]);
     let after = stepped(&step, &inputs(1).into_iter().chain(given).collect());
     for (conv, axis, count) in [(1, 1, 3), (2, 0, 4), (4, 1, 2)] {
@@ -99,8 +91,7 @@ fn the_channels_of_largest_weights_change_and_no_others() {
 fn only_trained_channels_of_an_image_are_kept() {
     let scheme = scheme(4, &[(4, 0.4)]);
     for channels in [Channels::First, Channels::Largest] {
-        let step =
-            training_step(&whole(&network(3)), &scheme, &options(Rounding::Nearest, channels)).unwrap();
+        let step = training_step(&network(3), &scheme, &options(Rounding::Nearest, channels)).unwrap();
         let optimized = passes::optimize(&step).unwrap();
         let gradients =
             optimized.nodes().iter().filter(|node| matches!(node.op, Op::Conv2dWeightGradient(_)));
@@ -115,7 +106,7 @@ fn passes_change_nothing() {
     let network = network(3);
     for rounding in ROUNDINGS {
         for channels in [Channels::First, Channels::Largest] {
-            let step = training_step(&whole(&network), &mixed(), &options(rounding, channels)).unwrap();
+            let step = training_step(&network, &mixed(), &options(rounding, channels)).unwrap();
             let given = inputs(2);
             let named: Vec<(&str, &Tensor)> = given
                 .iter()
@@ -138,7 +129,7 @@ fn passes_change_nothing() {
 #[test]
 fn a_cut_network_takes_the_steps_of_the_whole() {
     let network = network(3);
-    let (whole, scheme) = (whole(&network), scheme(4, &[(4, 0.4), (5, 1.0)]));
+    let (whole, scheme) = (network, scheme(4, &[(4, 0.4), (5, 1.0)]));
     for cut in [0, 1, 2, 3] {
         let (frozen, rest) = whole.split(cut).unwrap();
         assert_eq!((rest.first, rest.conv_count()), (cut, whole.conv_count()));
@@ -167,14 +158,15 @@ fn a_cut_network_takes_the_steps_of_the_whole() {
 fn gradients_of_clamped_logits_vanish_but_not_those_of_floats() {
     let mut network = network(3);
     // Logits of 1000 and above.
-    network.classifier.bias = vec![100_000_000; 3];
+    let large = vec![100_000_000; 3];
+    network.graph.set_parameter("conv7.bias", Tensor::i32(&[3], large.clone()).unwrap()).unwrap();
     let nothing = Scheme::bias_only(0);
     let moved = |head| {
         let options = StepOptions { head, ..options(Rounding::Nearest, Channels::First) };
         let mut given = inputs(4);
         given.insert("bias_rate", Tensor::scalar(1e3));
-        let after = stepped(&training_step(&whole(&network), &nothing, &options).unwrap(), &given);
-        after["conv7.bias"].as_i32().unwrap() != network.classifier.bias
+        let after = stepped(&training_step(&network, &nothing, &options).unwrap(), &given);
+        after["conv7.bias"].as_i32().unwrap() != large
     };
     assert!(!moved(Head::Int8));
     assert!(moved(Head::Float));
@@ -184,7 +176,7 @@ fn gradients_of_clamped_logits_vanish_but_not_those_of_floats() {
 fn both_heads_give_the_same_logits_where_nothing_is_clamped() {
     let network = network(4);
     let logits = |head| {
-        let graph = inference(&import(&network, false).into(), head).unwrap();
+        let graph = inference(&network, head).unwrap();
         evaluate(&graph, &[("image", &inputs(5)["image"])]).unwrap().outputs["logits"].clone()
     };
     let (bytes, floats) = (logits(Head::Int8), logits(Head::Float));
@@ -199,7 +191,7 @@ fn without_scaling_factors_are_one() {
     let network = network(3);
     let factors = |scaling| {
         let options = StepOptions { scaling, ..StepOptions::default() };
-        let step = training_step(&whole(&network), &scheme(1, &[(6, 1.0)]), &options).unwrap();
+        let step = training_step(&network, &scheme(1, &[(6, 1.0)]), &options).unwrap();
         let factors = step.nodes().iter().filter_map(|node| match &node.op {
             Op::QuantizedSgd(op) => Some(op.factor.clone()),
             _ => None,
@@ -208,7 +200,7 @@ fn without_scaling_factors_are_one() {
     };
     assert!(factors(false).iter().all(|factor| *factor == [1.0]));
     let [weights, biases, ..] = &factors(true)[..] else { panic!("no updates") };
-    let conv = network.convs().nth(6).unwrap();
+    let conv = &network.convs[6];
     for (channel, scale) in conv.weight_scales.iter().enumerate() {
         let scale = f64::from(*scale);
         let near = |found: f32, expected: f64| (f64::from(found) / expected - 1.0).abs() < 1e-6;
@@ -219,13 +211,21 @@ fn without_scaling_factors_are_one() {
 
 #[test]
 fn new_classifiers_follow_from_the_seed() {
-    let network = small(&mut Random(7), 5);
-    let head = |seed| with_classes(&network, 12, seed).classifier;
+    let network = whole(&small(&mut Random(7), 5));
+    let head = |seed| network.with_classes(12, seed).unwrap();
     assert_eq!(head(1), head(1));
+    let head = |seed| {
+        let network = head(seed);
+        let named = |name: &str| {
+            let (_, _, data) = network.graph.parameters().find(|(_, known, _)| *known == name).unwrap();
+            (**data).clone()
+        };
+        (named("conv7.weight"), named("conv7.bias"), network.classifier.weight_scales)
+    };
     assert_ne!(head(1), head(2));
-    let head = head(1);
-    assert_eq!((head.weight.len(), head.bias.len(), head.weight_scales.len()), (12 * 9, 12, 12));
-    let real = head.weight.chunks(9).zip(&head.weight_scales);
+    let (weight, bias, scales) = head(1);
+    assert_eq!((weight.shape(), bias.shape(), scales.len()), (&[12, 9, 1, 1][..], &[12][..], 12));
+    let real = weight.as_i8().unwrap().chunks(9).zip(&scales);
     for (weights, scale) in real {
         // The largest is 127 steps, and at most 1/3.
         assert_eq!(weights.iter().map(|w| w.unsigned_abs()).max(), Some(127));
@@ -235,7 +235,6 @@ fn new_classifiers_follow_from_the_seed() {
 
 #[test]
 fn schemes_that_do_not_fit_are_refused() {
-    let refused =
-        training_step(&whole(&network(3)), &Scheme::bias_only(8), &StepOptions::default()).unwrap_err();
+    let refused = training_step(&network(3), &Scheme::bias_only(8), &StepOptions::default()).unwrap_err();
     assert!(matches!(refused, StepError::Scheme(SchemeError::Biases { biases: 8, convs: 7 })), "{refused}");
 }

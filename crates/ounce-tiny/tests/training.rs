@@ -63,6 +63,47 @@ fn pointwise_gradients_equal_their_twin() {
 }
 
 #[test]
+fn pool_gradients_equal_their_twin() {
+    let mut random = Random(13);
+    let mut program = Program::default();
+    for _ in 0..16 {
+        let kernel = [random.between(1, 4), random.between(1, 4)];
+        let pad = kernel.map(|k| k / 2);
+        let image = [random.between(4, 9), random.between(4, 9), random.between(1, 5)];
+        let stride = [random.between(1, 3), random.between(1, 3)];
+        let c = Conv::new(image, image[2], kernel, stride, pad, [0, 0]);
+        // Few different bytes, so that many are equal.
+        let x: Vec<i8> = (0..c.ins()).map(|_| random.between(-2, 2) as i8).collect();
+        let g = random.f32s(c.outs());
+        let [mut mean, mut most] = [(); 2].map(|()| vec![0.0f32; c.ins() as usize]);
+        c.for_each_place(|oy, ox| {
+            for channel in 0..image[2] {
+                let mut seen = Vec::new();
+                c.for_each_tap(|ky, kx| {
+                    let place = c.place(oy, ox, ky, kx);
+                    seen.extend(place.map(|(y, x_at)| c.in_at(y, x_at, channel)));
+                });
+                let g = g[c.out_at(oy, ox, channel)];
+                seen.iter().for_each(|at| mean[*at] += g / seen.len() as f32);
+                let largest = seen.iter().map(|at| x[*at]).max().expect("every window touches the image");
+                let first = seen.iter().find(|at| x[**at] == largest).expect("it is one of them");
+                most[*first] += g;
+            }
+        });
+        let (x, g) = (program.constant(&x), program.constant(&g));
+        let shape = format!("c_{x}");
+        program.declaration(&format!("static const ounce_conv {shape} = {};", c.literal()));
+        let [to_mean, to_most] = [program.result::<f32>(mean.len()), program.result::<f32>(most.len())];
+        program.call(&format!("ounce_average_pool_gradient(&{shape}, {g}, {to_mean});"));
+        program.call(&format!("ounce_max_pool_gradient(&{shape}, {x}, {g}, {to_most});"));
+        program.expect(&format!("mean of {c:?}"), &to_mean, &mean);
+        program.expect(&format!("maximum of {c:?}"), &to_most, &most);
+        program.end_case();
+    }
+    program.run_everywhere();
+}
+
+#[test]
 fn convolution_gradients_equal_their_twin() {
     let mut random = Random(12);
     let mut program = Program::default();

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::tiny::{digits, network};
+use common::tiny::{digits, network, simulation_is_possible};
 use common::{Machine, Ran, need};
 use std::fs;
 
@@ -162,13 +162,6 @@ fn the_simulation_says_what_memory_its_driver_takes() {
 fn with_tools(machine: &Machine, arguments: &[&str]) -> Ran {
     let path = std::env::var_os("PATH").unwrap_or_default();
     Ran::from(machine.ounce(arguments).env("PATH", path).output().unwrap())
-}
-
-/// Whether programs can be simulated here; says so if not.
-fn simulation_is_possible() -> bool {
-    let missing = ounce_tiny::simulate::missing_tools();
-    missing.iter().for_each(|tool| eprintln!("skipped: no {}", tool.program()));
-    missing.is_empty()
 }
 
 #[test]

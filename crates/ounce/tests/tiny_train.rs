@@ -7,8 +7,8 @@
 
 mod common;
 
-use common::Machine;
-use common::tiny::{digits, network, other_digits, other_network};
+use common::tiny::{digits, network, of_file, other_digits, other_network, simulation_is_possible};
+use common::{Machine, Ran};
 use ounce_tiny::learn::Checkpoint;
 use std::fs;
 use std::io::Read as _;
@@ -94,6 +94,50 @@ fn a_network_learns_and_goes_on_where_it_was_stopped() {
     machine.run(&with(&["--epochs", "4", "-o", "broken", "--resume"])).ok();
     let read = |name: &str| fs::read(machine.path(&format!("data/{name}/checkpoint.safetensors"))).unwrap();
     assert!(read("broken") == read("whole"));
+}
+
+/// The same small network as TensorFlow Lite and as ONNX have it: trained, compiled, simulated.
+#[test]
+fn networks_of_other_formats_learn() {
+    let machine = machine();
+    for file in ["small.tflite", "small.onnx"] {
+        machine.data(file, of_file(file));
+        let folder = |what: &str| format!("{what}-{}", file.len());
+        let [trained, inference, program] = ["trained", "inference", "program"].map(folder);
+        let data = ["--data", "digits", "--classes", "3,7,8"];
+        let train = ["tiny", "train", file, "--scheme", "last:3", "--rate", "0.02", "--epochs", "6"];
+        let train = [&train[..], &data, &["-t", "1", "-o", &trained, "--json"]].concat();
+        let report = machine.run(&train).ok().json();
+        assert!(report["result"]["accuracy"].as_f64().unwrap() > 0.8, "{file}: {report}");
+        assert_eq!(report["scheme"]["biases"], 3);
+        machine.run(&["tiny", "emit", file, "--trained", &trained, "-o", &inference]).ok();
+        let emit = ["tiny", "emit", file, "--scheme", "full", "--classes", "3", "-o", &program, "--json"];
+        let emitted = machine.run(&emit).ok().json();
+        // All parameters and the classifier: 4 convolutions of bytes with biases of 32 bits.
+        let weights = 8 * 27 + 8 * 9 + 8 * 8 + 8 * 16 + 3 * 16;
+        assert_eq!(emitted["state_bytes"], weights + 4 * (8 + 8 + 8 + 16 + 3), "{file}: {emitted}");
+        let plan = machine.run(&["tiny", "plan", file, "--classes", "3", "--json"]).ok().json();
+        let named: Vec<&str> = plan["schemes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|scheme| scheme["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(named, ["bias:1", "bias:2", "bias:4", "last:1", "last:2", "last:4"]);
+        let whole = &plan["schemes"][5];
+        assert_eq!((&whole["sram_bytes"], &whole["fits"]), (&emitted["sram_bytes"], &true.into()));
+        if !simulation_is_possible() {
+            continue;
+        }
+        let simulate = ["tiny", "simulate", file, "--scheme", "last:2", "--steps", "6", "--images", "6"];
+        let simulate = [&simulate[..], &data, &["--sram", "64K", "--json"]].concat();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let ran = Ran::from(machine.ounce(&simulate).env("PATH", path).output().unwrap()).ok().json();
+        assert_eq!((&ran["equal"], &ran["same_bytes_on_this_machine"]), (&6.into(), &true.into()), "{ran}");
+    }
+    // What was trained is of these weights and of no others, whatever the file is called.
+    let other = ["tiny", "emit", "small.onnx", "--trained", "trained-12", "-o", "none"];
+    machine.run(&other).fails(1, &["trained-12/checkpoint", "another network", "--calibration"]);
 }
 
 #[test]
@@ -236,7 +280,16 @@ fn bad_arguments_are_named() {
     let fails = |code, arguments: &[&str], words: &[&str]| {
         machine.run(&[&["tiny", "train"], arguments].concat()).fails(code, words);
     };
-    fails(2, &["a.onnx", "--data", "digits"], &["a.onnx", ".pkl"]);
+    fails(2, &["a.json", "--data", "digits"], &["a.json", ".onnx"]);
+    fails(2, &["a.bin", "--data", "digits"], &["a.bin", ".tflite"]);
+    fails(1, &["none.onnx", "--data", "digits"], &["none.onnx"]);
+    machine.data("small.tflite", of_file("small.tflite"));
+    fails(2, &["small.tflite", "--data", "digits", "--size", "24"], &["small.tflite", "--size"]);
+    fails(
+        2,
+        &["small.tflite", "--data", "digits", "--scheme", "49"],
+        &["no scheme of 49 KB", ".pkl", "bias:N"],
+    );
     fails(1, &["none.pkl", "--data", "digits"], &["none.pkl"]);
     fails(1, &["small.pkl", "--data", "nothing"], &["nothing"]);
     fails(1, &["small.pkl", "--data", "digits", "--classes", "3,x"], &["no class \"x\"", "7"]);

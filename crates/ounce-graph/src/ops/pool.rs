@@ -4,7 +4,10 @@ use super::Window;
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
 use crate::io::Io;
-use crate::operator::{Cost, Operator, expect_dtype, expect_floats, expect_rank, expect_shape};
+use crate::operator::{
+    Cost, Operator, expect_dtype, expect_dtypes, expect_floats, expect_inputs, expect_rank, expect_shape,
+};
+use crate::tensor::with_elements;
 use crate::types::{DType, TensorType};
 
 /// What is made of the elements under the window.
@@ -51,11 +54,12 @@ impl Pool2d {
     }
 }
 
-/// The index of the first largest element, NaN counting as largest.
-fn argmax(plane: &[f32], cells: impl Iterator<Item = usize>) -> Option<usize> {
+/// The index of the first largest element, what is no number counting as largest.
+fn argmax<T: PartialOrd + Copy>(plane: &[T], cells: impl Iterator<Item = usize>) -> Option<usize> {
     let mut best: Option<usize> = None;
     for cell in cells {
-        if best.is_none_or(|best| plane[cell] > plane[best] || plane[cell].is_nan()) {
+        let is_number = plane[cell].partial_cmp(&plane[cell]).is_some();
+        if best.is_none_or(|best| plane[cell] > plane[best] || !is_number) {
             best = Some(cell);
         }
     }
@@ -136,7 +140,7 @@ fn planes_mut(data: &mut [f32], extents: [usize; 2]) -> std::slice::ChunksExactM
     data.chunks_exact_mut((extents[0] * extents[1]).max(1))
 }
 
-/// The gradient of pooling by its input. Inputs: the gradient of the result and, for the maximum, `x`.
+/// The gradient of pooling by its input, in f32. Inputs: the gradient of the result and, for the maximum, `x` in f32 or i8.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pool2dGradient {
     /// The pooling.
@@ -152,14 +156,15 @@ impl Operator for Pool2dGradient {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>, OpError> {
         let max = self.pool.kind == PoolKind::Max;
-        expect_floats(inputs, if max { 2 } else { 1 })?;
+        expect_inputs(inputs, if max { 2 } else { 1 })?;
+        expect_dtype(inputs, 0, DType::F32)?;
         expect_rank(inputs, 0, 4)?;
         let g = &inputs[0].shape;
         let x = TensorType::new(DType::F32, &[g[0], g[1], self.image[0], self.image[1]]);
         let expected = self.pool.output(&x)?;
         expect_shape(inputs, 0, &expected)?;
         if max {
-            expect_dtype(inputs, 1, DType::F32)?;
+            expect_dtypes(inputs, 1, &[DType::F32, DType::I8])?;
             expect_shape(inputs, 1, &x.shape)?;
         }
         Ok(vec![x])
@@ -168,7 +173,7 @@ impl Operator for Pool2dGradient {
     fn reference(&self, io: &mut Io<'_, '_>) {
         let (dx, g) = (io.take_f32(0), io.f32(0));
         let places = plane_extents(io.shape(0));
-        let x = (self.pool.kind == PoolKind::Max).then(|| io.f32(1));
+        let x = (self.pool.kind == PoolKind::Max).then(|| io.input(1));
         dx.fill(0.0);
         let len = self.image[0] * self.image[1];
         for (plane, (dx, g)) in planes_mut(dx, self.image).zip(planes(g, places)).enumerate() {
@@ -176,7 +181,8 @@ impl Operator for Pool2dGradient {
                 let at = [place / places[1], place % places[1]];
                 match x {
                     Some(x) => {
-                        let cell = argmax(&x[plane * len..][..len], self.pool.cells(self.image, at));
+                        let cells = self.pool.cells(self.image, at);
+                        let cell = with_elements!(x, x => argmax(&x[plane * len..][..len], cells));
                         cell.into_iter().for_each(|cell| dx[cell] += g[place]);
                     }
                     None => {

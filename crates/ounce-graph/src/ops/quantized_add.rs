@@ -3,16 +3,18 @@
 use ounce_kernels::Team;
 use ounce_kernels::ops::{Int8Add, Term, int8_add};
 
-use super::{BinaryKind, Op};
+use super::{ApplyMask, BinaryKind, Op};
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
 use crate::io::Io;
 use crate::operator::{Operator, expect_dtype, expect_inputs, expect_shape};
+use crate::tensor::set_bits;
 use crate::types::{DType, TensorType};
 
 /// `y = clamp(round(((a - a_zero) a_scale + (b - b_zero) b_scale) / y_scale) + y_zero)` of two inputs in i8 of equal shape, in floats, ties to even.
 ///
-/// The gradient passes where a sum was clamped too, as in MCUNetV3.
+/// Output 0 is `y`; with `save_mask`, output 1 has a bit for each element that was not clamped, and the gradient passes there alone: so it must be where the clamp is an activation. Without
+/// it the gradient passes everywhere, as in MCUNetV3.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct QuantizedAdd {
     /// Scales of the inputs.
@@ -23,16 +25,24 @@ pub struct QuantizedAdd {
     pub y_scale: f32,
     /// Zero point of the result.
     pub y_zero: i32,
+    /// Save which results were not clamped.
+    pub save_mask: bool,
 }
 
 impl QuantizedAdd {
+    /// The sum of two bytes, not clamped.
+    #[inline(always)]
+    fn rounded(&self, a: i8, b: i8) -> f32 {
+        let a = (i32::from(a) - self.zeros[0]) as f32 * self.scales[0];
+        let b = (i32::from(b) - self.zeros[1]) as f32 * self.scales[1];
+        ((a + b) / self.y_scale).round_ties_even() + self.y_zero as f32
+    }
+
     /// The sum of two bytes.
     #[inline(always)]
     pub fn sum(&self, a: i8, b: i8) -> i8 {
-        let a = (i32::from(a) - self.zeros[0]) as f32 * self.scales[0];
-        let b = (i32::from(b) - self.zeros[1]) as f32 * self.scales[1];
         // The cast saturates.
-        (((a + b) / self.y_scale).round_ties_even() + self.y_zero as f32) as i8
+        self.rounded(a, b) as i8
     }
 }
 
@@ -54,12 +64,25 @@ impl Operator for QuantizedAdd {
         if !zeros.iter().all(|zero| (-128..=127).contains(zero)) {
             return Err(OpError::attribute("zeros", "zero points must be in -128..=127"));
         }
-        Ok(vec![inputs[0].clone()])
+        let mut types = vec![inputs[0].clone()];
+        if self.save_mask {
+            types.push(TensorType::new(DType::Bits, &inputs[0].shape));
+        }
+        Ok(types)
     }
 
     fn reference(&self, io: &mut Io<'_, '_>) {
         let y = io.take_i8(0);
         let overwritten = io.overwritten();
+        if self.save_mask {
+            let mask = io.take_bits(1);
+            let byte =
+                |y: &[i8], i: usize, at: usize| if overwritten == Some(i) { y[at] } else { io.i8(i)[at] };
+            set_bits(mask, y.len(), |at| {
+                let sum = self.rounded(byte(y, 0, at), byte(y, 1, at));
+                (-128.0..=127.0).contains(&sum)
+            });
+        }
         let read = |i: usize| if overwritten == Some(i) { None } else { Some(io.i8(i)) };
         match (read(0), read(1)) {
             (Some(a), Some(b)) => {
@@ -72,6 +95,9 @@ impl Operator for QuantizedAdd {
     }
 
     fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
+        if self.save_mask {
+            return self.reference(io);
+        }
         let y = io.take_i8(0);
         let overwritten = io.overwritten();
         let terms =
@@ -86,7 +112,11 @@ impl Operator for QuantizedAdd {
     }
 
     fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {
-        let g = gradient.upstream_first()?;
+        let mut g = gradient.upstream_first()?;
+        if self.save_mask {
+            let mask = gradient.output(1);
+            g = gradient.apply(ApplyMask, &[g, mask])?;
+        }
         for i in 0..2 {
             if gradient.needs(i) {
                 let factor = gradient.graph().scalar(self.scales[i] / self.y_scale);
@@ -97,8 +127,12 @@ impl Operator for QuantizedAdd {
         Ok(())
     }
 
+    fn without_unused(&self, used: &[bool]) -> Option<Op> {
+        (used == [true, false]).then(|| Self { save_mask: false, ..*self }.into())
+    }
+
     fn channels_last(&self, _inputs: &[TensorType]) -> Option<Op> {
-        Some((*self).into())
+        (!self.save_mask).then(|| (*self).into())
     }
 
     fn overwrites(&self, inputs: &[TensorType]) -> Vec<usize> {

@@ -2,7 +2,7 @@
 
 use ounce_kernels::Team;
 
-use super::{BinaryKind, Expand, Op, PoolKind, Window};
+use super::{BinaryKind, Expand, Op, Pool2d, Pool2dGradient, PoolKind, Window};
 use crate::autodiff::Gradient;
 use crate::error::{GraphError, OpError};
 use crate::io::Io;
@@ -190,5 +190,17 @@ impl Operator for QuantizedPool2d {
                 columns.map(move |column| plane[row * image[1] + column])
             }));
         }
+    }
+
+    /// That of the same pooling of numbers: of a mean as if it were not rounded.
+    fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {
+        let g = gradient.upstream_first()?;
+        let shape = gradient.shape(0);
+        let pool = Pool2d { kind: self.kind, kernel: self.kernel, window: self.window };
+        let op = Pool2dGradient { pool, image: [shape[2], shape[3]] };
+        let x = gradient.input(0);
+        let inputs = if self.kind == PoolKind::Max { vec![g, x] } else { vec![g] };
+        let dx = gradient.apply(op, &inputs)?;
+        gradient.add(0, dx)
     }
 }

@@ -60,6 +60,11 @@ impl FixedScale {
         Ok(Self { multiplier: multiplier as i32, shift })
     }
 
+    /// The factor as a number.
+    pub fn factor(self) -> f64 {
+        f64::from(self.multiplier) * f64::from(self.shift - 31).exp2()
+    }
+
     /// The product with a sum, rounded twice as TensorFlow Lite does: `MultiplyByQuantizedMultiplier`.
     #[inline]
     pub fn apply(self, sum: i32) -> i32 {
@@ -92,10 +97,7 @@ impl Requantize {
     pub fn factors(&self) -> Vec<f32> {
         match self {
             Self::Float(factors) | Self::FloatTruncated(factors) => factors.clone(),
-            Self::Fixed(factors) => factors
-                .iter()
-                .map(|f| (f64::from(f.multiplier) * f64::from(f.shift - 31).exp2()) as f32)
-                .collect(),
+            Self::Fixed(factors) => factors.iter().map(|scale| scale.factor() as f32).collect(),
         }
     }
 

@@ -111,7 +111,8 @@ fn build(size: usize, classes: usize, save_mask: bool) -> Result<McuNet, GraphEr
         y = b.conv(y, channels, kernel, stride, true)?;
         y = b.conv(y, outputs, 1, 1, false)?;
         if residual {
-            let add = QuantizedAdd { scales: [1.0, 1.0], zeros: [0, 0], y_scale: 1.4, y_zero: 0 };
+            let add =
+                QuantizedAdd { scales: [1.0, 1.0], zeros: [0, 0], y_scale: 1.4, y_zero: 0, save_mask: false };
             y = b.graph.apply(add, &[x, y])?;
         }
         x = y;

@@ -10,7 +10,8 @@ use ounce_formats::scalar::Array;
 use ounce_graph::ops::{QuantizedAdd, QuantizedConv2d, Requantize, Window};
 use ounce_graph::{DType, Graph, Tensor, TensorType, ValueId};
 
-use super::{ConvSite, DeviceAdd, Imported, McunetError};
+use super::{DeviceAdd, Imported, McunetError};
+use crate::ConvSite;
 use crate::limits::{Limits, Watch};
 use crate::tflite::kernels::{Bounds, FixedAveragePool};
 
@@ -224,6 +225,7 @@ impl<'a> Builder<'a> {
             zeros: [self.zero(operator, 2)?.into(), self.zero(operator, 3)?.into()],
             y_scale: scale(7)?,
             y_zero: y_zero.into(),
+            save_mask: false,
         };
         self.quantization = Some(Quantization { scale: op.y_scale.into(), zero: y_zero });
         Ok(self.graph.apply(DeviceAdd(op), &[a, b])?)

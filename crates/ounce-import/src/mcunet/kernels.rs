@@ -12,7 +12,7 @@ pub struct DeviceAdd(
 
 impl DeviceAdd {
     fn sum(&self, a: i8, b: i8) -> i8 {
-        let QuantizedAdd { scales, zeros, y_scale, y_zero } = self.0;
+        let QuantizedAdd { scales, zeros, y_scale, y_zero, .. } = self.0;
         let a = (i32::from(a) - zeros[0]) as f32 * scales[0];
         let b = (i32::from(b) - zeros[1]) as f32 * scales[1];
         // The cast saturates.

@@ -13,6 +13,7 @@ use ounce_formats::mcunet::{Conv, Network, Quantization};
 use ounce_graph::ops::{QuantizedAdd, QuantizedConv2d, QuantizedGlobalAvgPool, Requantize, Window};
 use ounce_graph::{DType, Graph, GraphError, Tensor, TensorType, ValueId};
 
+use crate::ConvSite;
 use crate::limits::{LimitError, Limits, Watch};
 
 /// How a network is imported.
@@ -74,23 +75,6 @@ pub enum McunetError {
     },
 }
 
-/// A convolution of a graph.
-#[derive(Clone, PartialEq, Debug)]
-pub struct ConvSite {
-    /// The weight `[O, C / groups, kh, kw]` in i8.
-    pub weight: ValueId,
-    /// The bias `[O]` in i32.
-    pub bias: ValueId,
-    /// The result in i8.
-    pub output: ValueId,
-    /// Scale of the weights of each output channel.
-    pub weight_scales: Vec<f32>,
-    /// Quantization of the input.
-    pub input: Quantization,
-    /// Quantization of the result.
-    pub quantization: Quantization,
-}
-
 /// What came of a network.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Imported {
@@ -139,6 +123,7 @@ pub fn import(network: &Network, options: &Options) -> Result<Imported, McunetEr
                 zeros: [a.zero.into(), b.zero.into()],
                 y_scale: residual.output.scale as f32,
                 y_zero: residual.output.zero.into(),
+                save_mask: false,
             };
             y = builder.graph.apply(op, &[x, y])?;
             quantization = residual.output;

@@ -7,6 +7,7 @@ use ounce_graph::ops::{
 use ounce_graph::{DType, Graph, Node, Op, OpError, Source, Tensor, TensorType, ValueId};
 
 use super::{Arithmetic, Options, Quantization, QuantizeError, Quantized};
+use crate::ConvSite;
 
 /// What stands for an old value in the new graph: floats, bytes, or both.
 #[derive(Clone, Copy, Default)]
@@ -48,6 +49,7 @@ impl<'a> Converter<'a> {
             outputs: Vec::new(),
             in_bytes: 0,
             in_floats: Vec::new(),
+            convs: Vec::new(),
         };
         let (forms, taken) = (vec![Forms::default(); old.values().len()], vec![false; old.nodes().len()]);
         Ok(Self { old, quantizations, options, forms, readers, taken, new })
@@ -252,7 +254,7 @@ impl<'a> Converter<'a> {
     /// A product with a constant matrix, and the bias that is added to it, as a convolution of images of one place.
     fn dense(&mut self, node: &Node, is_transposed: bool) -> Result<bool, QuantizeError> {
         let weight = self.constant(node.inputs[1]).filter(|w| w.shape().len() == 2).and_then(Tensor::as_f32);
-        let (Some(weight), Some(_)) = (weight, self.quantization(node.inputs[0])) else { return Ok(false) };
+        let Some(weight) = weight else { return Ok(false) };
         let shape = self.old.shape(node.inputs[1]);
         let (outputs, inputs) = if is_transposed { (shape[0], shape[1]) } else { (shape[1], shape[0]) };
         let rows_first: Vec<f32> = if is_transposed {
@@ -312,6 +314,7 @@ impl<'a> Converter<'a> {
         }
         let mut quantized = Vec::with_capacity(weight.len());
         let (mut sums, mut factors) = (Vec::with_capacity(outputs), Vec::with_capacity(outputs));
+        let mut weight_scales = Vec::with_capacity(outputs);
         for (channel, row) in weight.chunks(inner).enumerate() {
             let bias = bias.get(channel).copied().unwrap_or(0.0);
             let scale = row_scale(row, bias, input.scale);
@@ -319,6 +322,7 @@ impl<'a> Converter<'a> {
             sums.push(
                 (f64::from(bias) / (f64::from(scale) * f64::from(input.scale))).round_ties_even() as i32
             );
+            weight_scales.push(scale);
             factors.push(f64::from(scale) * f64::from(input.scale) / f64::from(result.scale));
         }
         let weight = self.parameter(node, "weight", Tensor::i8(kernel, quantized)?)?;
@@ -343,6 +347,8 @@ impl<'a> Converter<'a> {
             save_mask: self.options.save_masks,
         };
         let y = self.new.graph.append(node.name.clone(), op.into(), &[bytes, weight, bias])?[0];
+        let (input, quantization) = (input.of_site(), result.of_site());
+        self.new.convs.push(ConvSite { weight, bias, output: y, weight_scales, input, quantization });
         Ok(Some((y, result)))
     }
 
@@ -372,6 +378,7 @@ impl<'a> Converter<'a> {
             zeros: [left.zero, right.zero],
             y_scale: result.scale,
             y_zero: result.zero,
+            save_mask: self.options.save_masks,
         };
         let id = self.new.graph.append(node.name.clone(), op.into(), &[a, b])?[0];
         self.take(&[relu], (id, result), y);

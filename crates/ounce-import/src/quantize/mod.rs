@@ -13,6 +13,8 @@ mod pools;
 use ounce_graph::{Graph, GraphError, OpError, Tensor, passes};
 use ounce_kernels::ThreadPool;
 
+use crate::ConvSite;
+
 pub use observe::Observer;
 
 /// How a graph is quantized.
@@ -70,6 +72,11 @@ impl Quantization {
         Self { scale: scale as f32, zero: zero as i32 }
     }
 
+    /// The same as convolutions have it.
+    fn of_site(self) -> ounce_formats::mcunet::Quantization {
+        ounce_formats::mcunet::Quantization { scale: self.scale.into(), zero: self.zero as i8 }
+    }
+
     /// The byte nearest to a number.
     pub fn byte(self, x: f32) -> i8 {
         ((x / self.scale).round_ties_even() + self.zero as f32) as i8
@@ -89,6 +96,8 @@ pub struct Quantized {
     pub in_bytes: usize,
     /// Nodes that compute in floats: name and operator.
     pub in_floats: Vec<(String, &'static str)>,
+    /// The convolutions and dense layers, in the order of the graph.
+    pub convs: Vec<ConvSite>,
 }
 
 /// Why a graph could not be quantized.

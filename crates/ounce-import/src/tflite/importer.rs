@@ -8,6 +8,7 @@ use ounce_graph::{DType, Graph, Op, TensorType, ValueId};
 
 use super::error::{Fault, TfliteImportError};
 use super::{Imported, Port, Value, operators};
+use crate::ConvSite;
 use crate::limits::{Limits, Watch};
 
 /// A network on its way into a graph.
@@ -19,6 +20,7 @@ pub(super) struct Importer<'m> {
     values: Vec<Option<Value>>,
     /// Parameters of constants that several operators share.
     parameters: HashMap<usize, ValueId>,
+    pub(super) convs: Vec<ConvSite>,
 }
 
 /// The order of axes that moves the channels of an image to the front, and back.
@@ -29,7 +31,7 @@ impl<'m> Importer<'m> {
     pub(super) fn new(model: &'m Model<'m>, subgraph: &'m Subgraph<'m>, limits: Limits) -> Self {
         let values = vec![None; subgraph.tensors.len()];
         let (graph, parameters) = (Graph::new(), HashMap::new());
-        Self { model, subgraph, graph, watch: Watch::new(limits), values, parameters }
+        Self { model, subgraph, graph, watch: Watch::new(limits), values, parameters, convs: Vec::new() }
     }
 
     pub(super) fn run(mut self) -> Result<Imported, TfliteImportError> {
@@ -56,7 +58,7 @@ impl<'m> Importer<'m> {
             self.graph.output(name, value.id).map_err(|error| fail(error.into()))?;
             outputs.extend(self.port(at));
         }
-        Ok(Imported { graph: self.graph, inputs, outputs, values: self.values })
+        Ok(Imported { graph: self.graph, inputs, outputs, values: self.values, convs: self.convs })
     }
 
     fn port(&self, at: usize) -> Option<Port> {

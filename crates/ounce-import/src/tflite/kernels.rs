@@ -1,7 +1,10 @@
 //! Operators with the integer arithmetic of TensorFlow Lite's reference kernels, which the graph has no equivalent of.
 
-use ounce_graph::ops::{BinaryKind, ChannelsLastMean, Expand, FixedScale, MeanRounding, Window};
-use ounce_graph::{Custom, DType, Gradient, GraphError, Io, Op, OpError, Operator, TensorType};
+use ounce_graph::ops::{
+    ApplyMask, BinaryKind, ChannelsLastMean, Expand, FixedScale, MeanRounding, Pool2d, Pool2dGradient,
+    PoolKind, Reshape, Window,
+};
+use ounce_graph::{Custom, DType, Gradient, GraphError, Io, Op, OpError, Operator, TensorType, set_bits};
 use ounce_kernels::Team;
 use ounce_kernels::ops::{Int8FixedAdd, int8_fixed_add};
 
@@ -30,7 +33,8 @@ fn bytes(inputs: &[TensorType], count: usize) -> Result<(), OpError> {
     }
 }
 
-/// The sum of two inputs in i8 of equal shape: both are scaled to a common scale with 20 more bits, added, and scaled to the result's.
+/// The sum of two inputs in i8 of equal shape: both are scaled to a common scale with 20 more bits, added, and scaled to the result's. With `save_mask`, output 1 has a bit for each element
+/// that was not clamped, which the gradient needs.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct FixedAdd {
     /// Zero points of the inputs.
@@ -43,13 +47,15 @@ pub struct FixedAdd {
     pub y_scale: FixedScale,
     /// Bounds of the result.
     pub bounds: Bounds,
+    /// Save which results were not clamped.
+    pub save_mask: bool,
 }
 
 /// How many bits inputs of an addition are shifted up.
 const ADD_SHIFT: i32 = Int8FixedAdd::SHIFT;
 
 impl FixedAdd {
-    /// An addition for given scales and zero points of inputs and result.
+    /// An addition for given scales and zero points of inputs and result, for inference.
     ///
     /// # Errors
     /// If a scale is not positive and finite.
@@ -63,7 +69,15 @@ impl FixedAdd {
         let common = 2.0 * f64::from(scales[0].max(scales[1]));
         let [a, b] = scales.map(|scale| FixedScale::new(f64::from(scale) / common));
         let y_scale = FixedScale::new(common / (f64::from(1 << ADD_SHIFT) * f64::from(y_scale)))?;
-        Ok(Self { zeros, scales: [a?, b?], y_zero, y_scale, bounds })
+        Ok(Self { zeros, scales: [a?, b?], y_zero, y_scale, bounds, save_mask: false })
+    }
+}
+
+impl FixedAdd {
+    /// The sum of two bytes, not clamped.
+    fn sum(&self, a: i8, b: i8) -> i32 {
+        let scaled = |x: i8, i: usize| self.scales[i].apply((i32::from(x) - self.zeros[i]) << ADD_SHIFT);
+        self.y_scale.apply(scaled(a, 0).wrapping_add(scaled(b, 1))).wrapping_add(self.y_zero)
     }
 }
 
@@ -77,19 +91,28 @@ impl Operator for FixedAdd {
         if inputs[0] != inputs[1] {
             return Err(OpError::shape(1, format!("{:?}", inputs[0].shape), &inputs[1]));
         }
-        Ok(vec![inputs[0].clone()])
+        let mut types = vec![inputs[0].clone()];
+        if self.save_mask {
+            types.push(TensorType::new(DType::Bits, &inputs[0].shape));
+        }
+        Ok(types)
     }
 
     fn reference(&self, io: &mut Io<'_, '_>) {
         let (y, a, b) = (io.take_i8(0), io.i8(0), io.i8(1));
-        let scaled = |x: i8, i: usize| self.scales[i].apply((i32::from(x) - self.zeros[i]) << ADD_SHIFT);
         for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
-            let sum = scaled(*a, 0).wrapping_add(scaled(*b, 1));
-            *y = self.bounds.clamp(self.y_scale.apply(sum).wrapping_add(self.y_zero));
+            *y = self.bounds.clamp(self.sum(*a, *b));
+        }
+        if self.save_mask {
+            let range = self.bounds.low.into()..=self.bounds.high.into();
+            set_bits(io.take_bits(1), a.len(), |at| range.contains(&self.sum(a[at], b[at])));
         }
     }
 
     fn execute(&self, team: &mut Team<'_>, _scratch: &mut [f32], io: &mut Io<'_, '_>) {
+        if self.save_mask {
+            return self.reference(io);
+        }
         let parts = |scale: FixedScale| [scale.multiplier, scale.shift];
         let byte = |zero: i32| i8::try_from(zero).ok();
         let bounds = [self.bounds.low, self.bounds.high];
@@ -102,7 +125,27 @@ impl Operator for FixedAdd {
     }
 
     fn channels_last(&self, _inputs: &[TensorType]) -> Option<Op> {
-        Some((*self).into())
+        (!self.save_mask).then(|| (*self).into())
+    }
+
+    /// As of a sum of numbers, where it was not clamped.
+    fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {
+        if !self.save_mask {
+            return Err(gradient.refuse("which results were clamped is not known: build it with save_mask"));
+        }
+        let (g, mask) = (gradient.upstream_first()?, gradient.output(1));
+        let g = gradient.apply(ApplyMask, &[g, mask])?;
+        for i in (0..2).filter(|i| gradient.needs(*i)).collect::<Vec<_>>() {
+            let factor = self.scales[i].factor() * f64::from(1 << ADD_SHIFT) * self.y_scale.factor();
+            let factor = gradient.graph().scalar(factor as f32);
+            let dx = gradient.binary(BinaryKind::Mul, g, factor)?;
+            gradient.add(i, dx)?;
+        }
+        Ok(())
+    }
+
+    fn without_unused(&self, used: &[bool]) -> Option<Op> {
+        (used == [true, false]).then(|| Self { save_mask: false, ..*self }.into())
     }
 }
 
@@ -171,16 +214,20 @@ impl Operator for FixedAveragePool {
         whole.then(|| ChannelsLastMean { rounding: MeanRounding::TiesAway, bounds }.into())
     }
 
-    /// Of the mean over whole images, as of a mean that is not rounded.
+    /// As of a mean that is not rounded. It passes where the mean was clamped, too.
     fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {
         let shape = gradient.shape(0);
-        if self.kernel != shape[2..] || self.window != Window::default() {
-            return Err(gradient.refuse("only the mean over whole images has one"));
-        }
         let g = gradient.upstream_first()?;
-        let factor = gradient.graph().scalar(1.0 / (shape[2] * shape[3]) as f32);
-        let g = gradient.binary(BinaryKind::Mul, g, factor)?;
-        let dx = gradient.apply(Expand { shape }, &[g])?;
+        let image = [shape[2], shape[3]];
+        let inside = self.window.before == [0, 0] && self.window.after == [0, 0];
+        let dx = if self.kernel == image && inside {
+            let factor = gradient.graph().scalar(1.0 / (image[0] * image[1]) as f32);
+            let g = gradient.binary(BinaryKind::Mul, g, factor)?;
+            gradient.apply(Expand { shape }, &[g])?
+        } else {
+            let pool = Pool2d { kind: PoolKind::AverageInside, kernel: self.kernel, window: self.window };
+            gradient.apply(Pool2dGradient { pool, image }, &[g])?
+        };
         gradient.add(0, dx)
     }
 }
@@ -242,6 +289,19 @@ impl Operator for FixedMean {
             let sum = row.iter().fold(0i32, |sum, x| sum.wrapping_add(i32::from(*x) - self.x_zero));
             *y = self.scale.apply(sum).wrapping_add(self.y_zero).clamp(-128, 127) as i8;
         }
+    }
+
+    /// As of a mean that is neither rounded nor clamped.
+    fn gradient(&self, gradient: &mut Gradient<'_>) -> Result<(), GraphError> {
+        let shape = gradient.shape(0);
+        let g = gradient.upstream_first()?;
+        let factor = gradient.graph().scalar(self.scale.factor() as f32);
+        let g = gradient.binary(BinaryKind::Mul, g, factor)?;
+        let kept = shape.len() - self.axes;
+        let ones = shape.iter().enumerate().map(|(axis, extent)| if axis < kept { *extent } else { 1 });
+        let g = gradient.apply(Reshape { shape: ones.collect() }, &[g])?;
+        let dx = gradient.apply(Expand { shape }, &[g])?;
+        gradient.add(0, dx)
     }
 }
 

@@ -16,7 +16,7 @@ use ounce_graph::{Graph, TensorType, ValueId};
 
 pub use error::{Fault, TfliteImportError, Unsupported};
 
-use crate::Limits;
+use crate::{ConvSite, Limits};
 
 /// A value of a model in a graph.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +51,8 @@ pub struct Imported {
     pub outputs: Vec<Port>,
     /// For every tensor of the model that an operator gives or that comes in: its value in the graph.
     pub values: Vec<Option<Value>>,
+    /// Its convolutions and dense layers, in the model's order.
+    pub convs: Vec<ConvSite>,
 }
 
 /// Turns the main network of a model into a graph.

@@ -1,5 +1,6 @@
 //! The operators that are supported, and how each is built from those of a graph.
 
+use ounce_formats::mcunet::Quantization;
 use ounce_formats::tflite::{
     Activation, Model, Operation, Operator, Padding, Pool2d, Subgraph, TensorType as Element,
 };
@@ -13,6 +14,7 @@ use super::Value;
 use super::error::{Fault, Unsupported};
 use super::importer::{Importer, TO_IMAGE, quantization};
 use super::kernels::{Bounds, FixedAdd, FixedAveragePool, FixedMean};
+use crate::ConvSite;
 
 /// An operator's name.
 pub(super) fn name<'m>(model: &Model<'m>, operator: &Operator<'_>) -> &'m str {
@@ -198,7 +200,8 @@ fn conv(
     let (x_scale, x_zero) = quantization(importer.tensor(operator, 0)?)?;
     let (y_scale, y_zero) = quantization(importer.result(operator)?)?;
     let factor = |scale: &f32| FixedScale::new(f64::from(x_scale) * f64::from(*scale) / f64::from(y_scale));
-    let factors = weight_scales(importer, operator, outputs)?.iter().map(factor).collect::<Result<_, _>>()?;
+    let scales = weight_scales(importer, operator, outputs)?;
+    let factors = scales.iter().map(factor).collect::<Result<_, _>>()?;
     let Bounds { low, high } = bounds(activation, (y_scale, y_zero));
     let op = QuantizedConv2d {
         window: window(padding, strides, dilations, [height, width], [kh, kw])?,
@@ -211,7 +214,18 @@ fn conv(
         save_mask: false,
     };
     let id = importer.apply(op, &[x, weight, bias])?;
+    importer.convs.push(site([weight, bias, id], &scales, outputs, [(x_scale, x_zero), (y_scale, y_zero)]));
     Ok(Value { id, is_image: true })
+}
+
+/// A convolution as the graph has it, by its weight, bias and result, and the quantizations of image and result.
+fn site(ids: [ValueId; 3], scales: &[f32], outputs: usize, quantizations: [(f32, i32); 2]) -> ConvSite {
+    let [weight, bias, output] = ids;
+    // Zero points are bytes: `quantization` has looked.
+    let [input, quantization] =
+        quantizations.map(|(scale, zero)| Quantization { scale: scale.into(), zero: zero as i8 });
+    let weight_scales = (0..outputs).map(|at| scales[if scales.len() == 1 { 0 } else { at }]).collect();
+    ConvSite { weight, bias, output, weight_scales, input, quantization }
 }
 
 /// A map of all elements, as a convolution of an image of one place.
@@ -241,6 +255,7 @@ fn dense(
     let (window, groups, save_mask) = (Window::default(), 1, false);
     let op = QuantizedConv2d { window, groups, x_zero, y_zero, requantize, low, high, save_mask };
     let y = importer.apply(op, &[x, weight, bias])?;
+    importer.convs.push(site([weight, bias, y], &scales, outputs, [(x_scale, x_zero), (y_scale, y_zero)]));
     let shape = importer.result(operator)?.dimensions();
     let id = importer.apply(Reshape { shape }, &[y])?;
     Ok(Value { id, is_image: false })

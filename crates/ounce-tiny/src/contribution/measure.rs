@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use ounce_formats::mcunet::Network as Mcunet;
-
 use super::Setting;
 use crate::learn::{
     Checkpoint, Dataset, Event, Examples, LearnError, LearnOptions, Learner, Prepared, learn,
 };
 use crate::scheme::Scheme;
-use crate::step::{StepOptions, with_classes};
+use crate::step::{Network, StepOptions};
 
 /// Networks are cut before convolutions of such numbers: two blocks of a mobile network.
 const CUTS: usize = 6;
@@ -19,8 +17,7 @@ const CUTS: usize = 6;
 /// network is cut.
 #[derive(Debug)]
 pub struct Analysis<'a> {
-    network: &'a Mcunet,
-    convs: usize,
+    network: &'a Network,
     data: &'a Dataset,
     setting: &'a Setting,
     threads: usize,
@@ -29,15 +26,9 @@ pub struct Analysis<'a> {
 }
 
 impl<'a> Analysis<'a> {
-    /// Prepares to train `network`, which has `convs` convolutions without its classifier, on the training part of `data` and to measure on the validation part.
-    pub fn new(
-        network: &'a Mcunet,
-        convs: usize,
-        data: &'a Dataset,
-        setting: &'a Setting,
-        threads: usize,
-    ) -> Self {
-        Self { network, convs, data, setting, threads, examples: HashMap::new() }
+    /// Prepares to train `network`, which takes one image, on the training part of `data` and to measure on the validation part.
+    pub fn new(network: &'a Network, data: &'a Dataset, setting: &'a Setting, threads: usize) -> Self {
+        Self { network, data, setting, threads, examples: HashMap::new() }
     }
 
     /// The share of pictures that are classified correctly after a training by a scheme, the seed being the given one behind that of the setting. `go_on` is asked after every step and picture.
@@ -50,12 +41,12 @@ impl<'a> Analysis<'a> {
         seed: usize,
         go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<f64, LearnError> {
-        let Setting { size, epochs, batch, rate, bias_rate, .. } = *self.setting;
+        let Setting { epochs, batch, rate, bias_rate, .. } = *self.setting;
         let seed = self.setting.seed + seed as u64;
-        let network = with_classes(self.network, self.data.classes.len(), seed);
-        let first = self.convs.saturating_sub(scheme.biases);
+        let network = self.network.with_classes(self.data.classes.len(), seed)?;
+        let first = network.first_trained(scheme);
         let cut = first - first % CUTS;
-        let prepared = Prepared::new(&network, Some(size), cut, batch)?;
+        let prepared = Prepared::new(&network, cut, batch)?;
         let [train, validation] = match self.examples.entry(cut) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(place) => {

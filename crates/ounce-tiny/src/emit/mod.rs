@@ -54,6 +54,13 @@ impl Default for EmitOptions {
     }
 }
 
+impl EmitOptions {
+    /// The best of some orders, none searched for.
+    pub(crate) fn quick() -> Self {
+        Self { plan: PlanOptions { iterations: 0, ..PlanOptions::default() }, ..Self::default() }
+    }
+}
+
 /// A program: files in C, and what they need.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Emitted {

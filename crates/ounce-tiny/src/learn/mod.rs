@@ -12,9 +12,7 @@ mod examples;
 mod learner;
 
 use ounce_data::DataError;
-use ounce_formats::mcunet::Network as Mcunet;
 use ounce_graph::{Graph, GraphError, TensorType};
-use ounce_import::mcunet::{McunetError, Options, import};
 
 pub use self::checkpoint::{Checkpoint, CheckpointError};
 pub use self::course::{Epoch, Event, LearnOptions, learn};
@@ -28,9 +26,6 @@ use crate::step::{Network, StepError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LearnError {
-    /// The network could not be imported.
-    #[error(transparent)]
-    Import(#[from] McunetError),
     /// The step could not be built.
     #[error(transparent)]
     Step(#[from] StepError),
@@ -66,24 +61,16 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Imports a network for images of `size` (`None` for the size that it was made for) and cuts it before convolution `first`.
+    /// Cuts a network, which takes one image, before convolution `first`; the rest takes `batch` at once.
     ///
     /// # Errors
-    /// If the image is too small or too large, or there is no such convolution.
-    pub fn new(
-        network: &Mcunet,
-        size: Option<usize>,
-        first: usize,
-        batch: usize,
-    ) -> Result<Self, LearnError> {
-        let options = |batch| Options { batch, size, save_masks: true, ..Options::default() };
-        let single = import(network, &options(1))?;
-        let image = single.graph.inputs().first().map(|id| single.graph.ty(*id).clone());
-        let image = image.ok_or(McunetError::Size)?;
-        let (frozen, single) = Network::from(single).split(first)?;
+    /// If there is no such convolution, or images cannot be kept apart.
+    pub fn new(network: &Network, first: usize, batch: usize) -> Result<Self, LearnError> {
+        let image = network.image()?.clone();
+        let (frozen, single) = network.split(first)?;
         let network = match batch {
             1 => single,
-            _ => Network::from(import(network, &options(batch))?).split(first)?.1,
+            _ => network.with_batch(batch)?.split(first)?.1,
         };
         Ok(Self { frozen, network, image })
     }

@@ -2,7 +2,7 @@
 
 use ounce_graph::ops::Op;
 use ounce_graph::{Graph, ValueId};
-use ounce_import::mcunet::ConvSite;
+use ounce_import::ConvSite;
 
 use super::{Scheme, TrainedWeight, trained_channels};
 

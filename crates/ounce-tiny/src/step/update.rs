@@ -2,7 +2,7 @@
 
 use ounce_graph::ops::{Crop, Op, QuantizedSgd, Rounding, SelectChannels};
 use ounce_graph::{DType, Graph, Source, Tensor, TensorType, ValueId};
-use ounce_import::mcunet::ConvSite;
+use ounce_import::ConvSite;
 
 use super::{BIAS_RATE, Channels, RATE, STEP, StepError, StepOptions};
 use crate::scheme::trained_channels;
@@ -71,9 +71,11 @@ impl<'a> Updates<'a> {
         self.update(site.bias, gradient, self.bias_rate, factors, self.options.biases, None)
     }
 
-    /// What gradients are multiplied with, for parameters of these scales: with scaling `scale^-2`, so that a step is in proportion to its parameter as if both were real numbers.
+    /// What gradients are multiplied with, for parameters of these scales: with scaling `scale^-2`, so that a step is in proportion to its parameter as if both were real numbers. Channels
+    /// without weights have scales next to 0; their gradients vanish as well.
     fn factors(&self, scales: impl Iterator<Item = f64>) -> Vec<f32> {
-        if self.options.scaling { scales.map(|scale| scale.powi(-2) as f32).collect() } else { vec![1.0] }
+        let factor = |scale: f64| scale.powi(-2).min(f32::MAX.into()) as f32;
+        if self.options.scaling { scales.map(factor).collect() } else { vec![1.0] }
     }
 
     /// The channels along an axis of a weight whose elements have the largest sum of squares, as bytes; of equal ones the first. Ascending.

@@ -6,8 +6,12 @@ use std::path::Path;
 use super::Random;
 use ounce_formats::mcunet::{Block, Conv, Network, Quantization, Residual};
 use ounce_formats::pickle::Checkpoint;
+use ounce_formats::tflite::Tflite;
+use ounce_graph::Graph;
 use ounce_import::mcunet::{self, Imported, Options};
+use ounce_import::{ConvSite, Limits, onnx, quantize, tflite};
 use ounce_tiny::scheme::{Scheme, TrainedWeight};
+use ounce_tiny::step;
 
 /// A scheme of biases and shares of weights.
 pub(crate) fn scheme(biases: usize, weights: &[(usize, f64)]) -> Scheme {
@@ -74,4 +78,35 @@ pub(crate) fn small(random: &mut Random, classes: usize) -> Network {
 /// The same network for inference and for training.
 pub(crate) fn import(network: &Network, save_masks: bool) -> Imported {
     mcunet::import(network, &Options { save_masks, ..Options::default() }).unwrap()
+}
+
+/// A network to be trained, whole.
+pub(crate) fn whole(network: &Network) -> step::Network {
+    import(network, true).into()
+}
+
+/// Small networks in `conformance/tiny`, with 4 convolutions and 5 classes.
+pub(crate) const FILES: [&str; 2] = ["small.tflite", "small.onnx"];
+
+/// A network of `conformance/tiny` as its reader gives it.
+pub(crate) fn read_file(name: &str) -> (Graph, Vec<ConvSite>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/tiny").join(name);
+    if name.ends_with("tflite") {
+        let file = Tflite::open(&path).unwrap();
+        let imported = tflite::import(&file.model().unwrap(), Limits::default()).unwrap();
+        return (imported.graph, imported.convs);
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    let model = ounce_formats::onnx::Model::parse(&bytes).unwrap();
+    let options = onnx::Options { batch: Some(1), ..onnx::Options::default() };
+    let imported = onnx::import(&model, &options).unwrap();
+    let options = quantize::Options { bytes_outside: true, ..quantize::Options::default() };
+    let quantized = quantize::fuse(&imported.graph, &options).unwrap();
+    (quantized.graph, quantized.convs)
+}
+
+/// One of them, to be trained.
+pub(crate) fn of_file(name: &str) -> step::Network {
+    let (graph, convs) = read_file(name);
+    step::Network::recognize(&graph, &convs).unwrap()
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::expect_used)]
 
 pub(crate) mod emitted;
+pub(crate) mod float_twin;
 pub(crate) mod learning;
 pub(crate) mod twin;
 

@@ -1,5 +1,6 @@
 //! What the commands of `ounce tiny` share.
 
+mod model;
 mod network;
 pub(crate) mod parity;
 pub(crate) mod pictures;
@@ -7,6 +8,7 @@ pub(crate) mod plan;
 pub(crate) mod rehearse;
 pub(crate) mod training;
 
+pub(crate) use self::model::Model;
 pub(crate) use self::network::Network;
 use clap::Args;
 use ounce_tiny::emit::Budget;

@@ -1,38 +1,24 @@
 //! Networks of files, as graphs of int8 operators.
 
 use crate::failure::{Context as _, Failure, Result};
-use crate::tiny::pictures::Pictures;
+use crate::tiny::model::{Kind, Model, read};
 use crate::tiny::training::Trained;
 use clap::Args;
-use ounce_formats::mcunet::{Network as Mcunet, Parameters, TrainingGraph, scales};
+use ounce_formats::mcunet::{Parameters, TrainingGraph, scales};
 use ounce_formats::pickle::Checkpoint;
-use ounce_formats::tflite::Model;
-use ounce_graph::{Graph, Op, Tensor};
+use ounce_graph::Graph;
 use ounce_import::mcunet::{Published, import_device};
-use ounce_import::quantize::{self, Quantized};
-use ounce_import::{Limits, mcunet, onnx, tflite};
-use ounce_kernels::ThreadPool;
-use std::path::{Path, PathBuf};
-
-/// How many pictures a network is quantized by.
-const CALIBRATION_PICTURES: usize = 32;
+use ounce_import::{Limits, mcunet};
+use std::path::PathBuf;
 
 /// A network of a file.
 #[derive(Debug, Args)]
 pub(crate) struct Network {
-    /// A network: of MCUNetV3 (.pkl), TensorFlow Lite (.tflite), ONNX (.onnx), or TinyEngine's training graph (.json)
-    #[arg(value_name = "MODEL.pkl|.tflite|.onnx|.json")]
-    model: PathBuf,
-    /// Height and width of images of a .pkl [default: what it was made for]
-    #[arg(long, value_name = "N")]
-    size: Option<usize>,
-    /// What `ounce tiny train` made of a .pkl: the folder that it wrote
+    #[command(flatten)]
+    model: Model,
+    /// What `ounce tiny train` made of it: the folder that it wrote
     #[arg(long, value_name = "DIR")]
     trained: Option<PathBuf>,
-    /// Pictures by which an .onnx in floats is quantized: a folder, a zip archive or a folder in one with a folder for each class, also
-    /// below train and test; or a folder with the files of MNIST
-    #[arg(long, value_name = "DIR")]
-    calibration: Option<PathBuf>,
     /// Parameters of a .json (full-int8-params.pkl)
     #[arg(long, value_name = "FILE")]
     parameters: Option<PathBuf>,
@@ -41,13 +27,9 @@ pub(crate) struct Network {
     scales: Option<PathBuf>,
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).context(|| format!("cannot read {}", path.display()))
-}
-
 impl Network {
     /// The file.
-    pub(crate) fn path(&self) -> &Path {
+    pub(crate) fn model(&self) -> &Model {
         &self.model
     }
 
@@ -56,27 +38,35 @@ impl Network {
     /// # Errors
     /// Which option, and what it is for.
     pub(crate) fn check(&self) -> Result<()> {
-        let kind = self.path().extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        self.model.check()?;
+        let graph = self.model.kind()? == Kind::TrainingGraph;
         let options = [
-            ("--size", self.size.is_some(), "pkl", "other networks say for what images they were made"),
-            ("--trained", self.trained.is_some(), "pkl", "other networks are not trained"),
-            ("--calibration", self.calibration.is_some(), "onnx", "other networks are in bytes already"),
-            ("--parameters", self.parameters.is_some(), "json", "other networks have their own"),
-            ("--scales", self.scales.is_some(), "json", "other networks have their own"),
+            (
+                "--parameters",
+                self.parameters.is_some() && !graph,
+                "is for networks in .json files",
+                "other networks have their own",
+            ),
+            (
+                "--scales",
+                self.scales.is_some() && !graph,
+                "is for networks in .json files",
+                "other networks have their own",
+            ),
+            (
+                "--trained",
+                self.trained.is_some() && graph,
+                "is for other networks than in .json files",
+                "these cannot be trained by the program",
+            ),
         ];
-        match options.into_iter().find(|(_, given, of, _)| *given && *of != kind) {
+        match options.into_iter().find(|(_, useless, ..)| *useless) {
             None => Ok(()),
-            Some((option, _, of, reason)) => {
-                let cause =
-                    format!("{option} is for networks in .{of} files, not for {}", self.path().display());
+            Some((option, _, purpose, reason)) => {
+                let cause = format!("{option} {purpose}, not for {}", self.model.path().display());
                 Err(Failure::usage(cause).hint(format!("leave it out: {reason}")))
             }
         }
-    }
-
-    /// Height and width of images, if given.
-    pub(crate) fn size(&self) -> Option<usize> {
-        self.size
     }
 
     /// What training made of it, if that is asked for.
@@ -86,37 +76,12 @@ impl Network {
 
     /// The network for inference.
     pub(crate) fn graph(&self) -> Result<Graph> {
-        let path = &self.model;
-        let cannot = || format!("cannot import {}", path.display());
-        if let Some(trained) = self.trained()? {
-            let mut graph = trained.graph(self.size)?;
-            graph.freeze_all();
-            return Ok(graph);
-        }
-        let mut graph = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("pkl") => {
-                let checkpoint = Checkpoint::open(path).context(cannot)?;
-                let network = Mcunet::read(&checkpoint).context(cannot)?;
-                let options = mcunet::Options { size: self.size, ..mcunet::Options::default() };
-                logits(mcunet::import(&network, &options).context(cannot)?).context(cannot)?
-            }
-            Some("json") => logits(self.training_graph()?).context(cannot)?,
-            Some("tflite") => {
-                let bytes = read(path)?;
-                let model = Model::parse(&bytes).context(cannot)?;
-                tflite::import(&model, Limits::default()).context(cannot)?.graph
-            }
-            Some("onnx") => {
-                let bytes = read(path)?;
-                let model = ounce_formats::onnx::Model::parse(&bytes).context(cannot)?;
-                let folder = path.parent().map(Path::to_owned);
-                let options = onnx::Options { batch: Some(1), folder, ..onnx::Options::default() };
-                self.quantized(&onnx::import(&model, &options).context(cannot)?.graph)?
-            }
-            _ => {
-                let cause = format!("{} is of no known kind", path.display());
-                return Err(Failure::usage(cause).hint("its name must end in .pkl, .tflite, .onnx or .json"));
-            }
+        let cannot = || format!("cannot import {}", self.model.path().display());
+        let mut graph = match (self.trained()?, self.model.kind()?) {
+            (Some(trained), _) => trained.graph()?,
+            (None, Kind::Mcunet) => logits(self.model.graph_of_mcunet()?).context(cannot)?,
+            (None, Kind::TrainingGraph) => logits(self.training_graph()?).context(cannot)?,
+            (None, Kind::Tflite | Kind::Onnx) => self.model.imported()?.0,
         };
         graph.freeze_all();
         Ok(graph)
@@ -124,12 +89,12 @@ impl Network {
 
     fn training_graph(&self) -> Result<mcunet::Imported> {
         let (Some(parameters), Some(factors)) = (&self.parameters, &self.scales) else {
-            let cause = format!("{} has no parameters of its own", self.model.display());
+            let cause = format!("{} has no parameters of its own", self.model.path().display());
             return Err(
                 Failure::usage(cause).hint("give --parameters full-int8-params.pkl and --scales scale.json")
             );
         };
-        let path = &self.model;
+        let path = self.model.path();
         let graph =
             TrainingGraph::parse(&read(path)?).context(|| format!("cannot read {}", path.display()))?;
         let cannot = || format!("cannot read {}", parameters.display());
@@ -138,36 +103,6 @@ impl Network {
         let published = Published { graph: &graph, parameters: &parameters, scales: &scales };
         import_device(published, false, Limits::default())
             .context(|| format!("cannot import {}", path.display()))
-    }
-
-    /// A network of ONNX in bytes: by the quantizations that it has, or by pictures.
-    fn quantized(&self, graph: &Graph) -> Result<Graph> {
-        let options = quantize::Options { bytes_outside: true, ..quantize::Options::default() };
-        let cannot = || format!("cannot quantize {}", self.model.display());
-        if graph.nodes().iter().any(|node| matches!(node.op, Op::Quantize(_) | Op::Dequantize(_))) {
-            if self.calibration.is_some() {
-                let cause = format!("{} is quantized already", self.model.display());
-                return Err(Failure::usage(cause).hint("leave --calibration out"));
-            }
-            return Ok(quantize::fuse(graph, &options).context(cannot)?.graph);
-        }
-        let Some(folder) = &self.calibration else {
-            let cause = format!("{} computes in floats", self.model.display());
-            return Err(
-                Failure::new(cause).hint("give --calibration with a folder of pictures to quantize it by")
-            );
-        };
-        let [input] = graph.inputs() else {
-            return Err(Failure::new(format!("{} takes more than one picture", self.model.display())));
-        };
-        let value = graph.value(*input);
-        let images = Pictures::for_training(folder)?.choose(None, &value.ty, CALIBRATION_PICTURES, 0)?;
-        let samples: Vec<Vec<(&str, &Tensor)>> =
-            images.iter().map(|(image, _)| vec![(value.name.as_str(), image)]).collect();
-        let mut pool = ThreadPool::new(ounce_kernels::available_threads());
-        let Quantized { graph, .. } =
-            quantize::quantize(graph, &samples, &options, &mut pool).context(cannot)?;
-        Ok(graph)
     }
 }
 

@@ -5,13 +5,12 @@ use crate::output;
 use crate::tiny::Network;
 use crate::tiny::training::{Rounding, trainable};
 use clap::Args;
-use ounce_graph::{DType, TensorType};
+use ounce_graph::TensorType;
 use ounce_tiny::emit::Budget;
 use ounce_tiny::learn::{Dataset, Part, Selection};
 use ounce_tiny::pictures;
 use ounce_tiny::rehearsal::{Example, Outcome, Rehearsal};
 use ounce_tiny::simulate::Target;
-use ounce_tiny::step::with_classes;
 use serde::Serialize;
 use std::path::Path;
 
@@ -139,21 +138,19 @@ impl Learning {
             }
             (_, named) => named.to_vec(),
         };
-        let original = trainable::read(file.path())?;
-        let scheme = trainable::scheme(scheme, file.path(), original.convs().count() - 1)?;
+        let has_learned = trained.is_some();
+        let original = match trained {
+            Some(trained) => trained.network,
+            None => file.model().trainable(None)?,
+        };
+        let scheme = trainable::scheme(scheme, file.model().path(), original.conv_count())?;
         let selection = Selection { classes, train: Some(self.steps), validation: 0, test: Some(images) };
         let set = Dataset::open(data, &selection).map_err(|error| Failure::from_error(&error))?;
-        let size = trained.as_ref().map(|trained| trained.size);
-        let network = trained
-            .map_or_else(|| with_classes(&original, set.classes.len(), seed), |trained| trained.network);
-        let side = file.size().or(size).or(network.first_conv.in_size);
-        let side = side.ok_or_else(|| {
-            Failure::usage("the network does not say for what images it was made").hint("give --size")
-        })?;
-        let (train, held_out) = (examples(&set.train, side)?, examples(&set.test, side)?);
+        let network = if has_learned { original } else { original.with_classes(set.classes.len(), seed)? };
+        let image = network.image()?;
+        let (train, held_out) = (examples(&set.train, image)?, examples(&set.test, image)?);
         let rehearsal = Rehearsal {
             network: &network,
-            size: Some(side),
             scheme: &scheme,
             options: self.rounding.options(seed),
             rates: trainable::rates(self.rate, self.bias_rate)?,
@@ -175,12 +172,11 @@ impl Learning {
 }
 
 /// The pictures of a part as a network takes them.
-fn examples(part: &Part, side: usize) -> Result<Vec<Example>> {
-    let ty = TensorType::new(DType::I8, &[1, 3, side, side]);
+fn examples(part: &Part, image: &TensorType) -> Result<Vec<Example>> {
     let example = |(index, label): (usize, i32)| {
         let cannot = || "cannot use a picture".to_owned();
         let picture = part.load(index).context(cannot)?;
-        Ok(Example { image: pictures::image(&picture, &ty).context(cannot)?, label })
+        Ok(Example { image: pictures::image(&picture, image).context(cannot)?, label })
     };
     part.labels().into_iter().enumerate().map(example).collect()
 }

@@ -90,3 +90,16 @@ pub(crate) fn digits(machine: &Machine, part: &str, count: u32) {
     machine.data(&format!("digits/{part}-images-idx3-ubyte"), pictures);
     machine.data(&format!("digits/{part}-labels-idx1-ubyte"), labels);
 }
+
+/// A network of `conformance/tiny`, for pictures of 12 x 12.
+pub(crate) fn of_file(name: &str) -> Vec<u8> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/tiny");
+    fs::read(folder.join(name)).unwrap()
+}
+
+/// Whether programs can be simulated here; says so if not.
+pub(crate) fn simulation_is_possible() -> bool {
+    let missing = ounce_tiny::simulate::missing_tools();
+    missing.iter().for_each(|tool| eprintln!("skipped: no {}", tool.program()));
+    missing.is_empty()
+}

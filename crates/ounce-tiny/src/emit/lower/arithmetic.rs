@@ -4,7 +4,7 @@ use ounce_graph::ops::{Dequantize, Quantize, QuantizedAdd, Scaling, Softmax};
 use ounce_graph::{DType, Node};
 use ounce_import::mcunet::DeviceAdd;
 
-use super::{EmitError, Lowering, Slot};
+use super::{EmitError, Lowering, Order, Slot};
 use crate::emit::program::{float, list};
 
 impl Lowering<'_, '_> {
@@ -26,13 +26,24 @@ impl Lowering<'_, '_> {
         let (a, b, y) = self.sum(node)?;
         let count = self.graph.ty(node.outputs[0]).elements();
         let call = self.call("ounce_add_s8").count(count).read(a).read(b).text(format!("&{addition}"));
-        self.push(call.write(y).text("NULL").share(a, y).share(b, y));
+        let mask = self.mask(node);
+        self.push(call.write(y).write_if(mask).share(a, y).share(b, y));
         Ok(())
     }
 
-    /// The slots of two inputs and a result that lie in memory in the same order.
+    /// A slot for the bits of what was not clamped, if they are asked for.
+    pub(super) fn mask(&mut self, node: &Node) -> Option<Slot> {
+        node.outputs.get(1).map(|mask| self.output(*mask))
+    }
+
+    /// The slots of two inputs and a result that lie in memory in the same order: that of images where gradients need to know it.
     pub(super) fn sum(&mut self, node: &Node) -> Result<(Slot, Slot, Slot), EmitError> {
-        let order = self.place(node.inputs[0])?.1;
+        let is_image = self.graph.shape(node.outputs[0]).len() == 4;
+        let order = if node.outputs.len() > 1 && is_image {
+            Order::ChannelsLast
+        } else {
+            self.place(node.inputs[0])?.1
+        };
         let (a, b) = (self.in_order(node.inputs[0], order)?, self.in_order(node.inputs[1], order)?);
         Ok((a, b, self.output_in(node.outputs[0], order)))
     }

@@ -4,7 +4,7 @@ use ounce_graph::ops::{BinaryKind, ConvTranspose2d, Op, Reduce, ReduceKind};
 use ounce_graph::{Node, ValueId};
 
 use super::conv::{Kind, extents};
-use super::{EmitError, Lowering, Place};
+use super::{EmitError, Lowering, Order, Place};
 use crate::emit::program::{Access, Share, float};
 use crate::runtime::scratch;
 
@@ -134,7 +134,8 @@ impl Lowering<'_, '_> {
         y: ValueId,
     ) -> Result<(), EmitError> {
         let [channels, pixels] = self.channels(g);
-        let g = self.computed(g)?;
+        // As masks lie.
+        let g = self.image(g)?;
         let scale = factors.map_or_else(|| "NULL".to_owned(), |factors| self.floats("scale", factors));
         let mask = mask.map(|mask| self.computed(mask)).transpose()?;
         let bytes = self.graph.ty(y).bytes();
@@ -162,18 +163,29 @@ impl Lowering<'_, '_> {
                 if let Some(factor) = self.single(factor)
                     && self.graph.ty(x).elements() == count
                 {
+                    let order = self.place(x)?.1;
                     let x = self.computed(x)?;
-                    let y = self.output(output);
+                    let y = self.output_in(output, order);
                     let call = self.call("ounce_gradient_scale").count(count).read(x).text(float(factor));
                     self.push(call.write(y).share(x, y));
                     return Ok(());
                 }
             }
         }
+        if kind == BinaryKind::Div
+            && let Some(divisor) = self.single(node.inputs[1])
+            && self.graph.ty(node.inputs[0]).elements() == count
+        {
+            let (x, y) = self.alike(node)?;
+            let call = self.call("ounce_gradient_scale").count(count).read(x).text(float(1.0 / divisor));
+            self.push(call.write(y).share(x, y));
+            return Ok(());
+        }
         let alike = |i: usize| self.graph.shape(node.inputs[i]) == self.graph.shape(output);
         if kind == BinaryKind::Add && alike(0) && alike(1) {
-            let (a, b) = (self.computed(node.inputs[0])?, self.computed(node.inputs[1])?);
-            let y = self.output(output);
+            let order = self.place(node.inputs[0])?.1;
+            let (a, b) = (self.in_order(node.inputs[0], order)?, self.in_order(node.inputs[1], order)?);
+            let y = self.output_in(output, order);
             let mut call = self.call("ounce_gradient_add");
             let (a_text, b_text) = (call.operand(a, Access::Read), call.operand(b, Access::Read));
             let y_text = call.operand(y, Access::Write);
@@ -191,19 +203,40 @@ impl Lowering<'_, '_> {
         ))
     }
 
-    /// The gradient of a mean over all places, spread over them.
+    /// The gradient of a mean, spread over what it was made of: all places of an image, or one axis and those beside it.
     pub(super) fn expand(&mut self, node: &Node, shape: &[usize]) -> Result<(), EmitError> {
-        let from = self.graph.shape(node.inputs[0]);
-        let (&[1, c, h, w], &[1, channels, 1, 1]) = (shape, from) else {
-            return Err(self.refuse("only one place can be spread over an image"));
-        };
-        if c != channels {
-            return Err(self.refuse("only one place can be spread over an image"));
+        let from = self.graph.shape(node.inputs[0]).to_vec();
+        if let (&[1, c, h, w], &[1, channels, 1, 1]) = (shape, &from[..])
+            && c == channels
+        {
+            let x = self.computed(node.inputs[0])?;
+            let y = self.output(node.outputs[0]);
+            let call = self.call("ounce_mean_gradient").int(h * w).int(c).read(x).text(float(1.0));
+            self.push(call.write(y));
+            return Ok(());
         }
-        let x = self.computed(node.inputs[0])?;
-        let y = self.output(node.outputs[0]);
-        let call = self.call("ounce_mean_gradient").int(h * w).int(c).read(x).text(float(1.0));
-        self.push(call.write(y));
+        let differ: Vec<usize> =
+            (0..shape.len()).filter(|axis| from.get(*axis) != Some(&shape[*axis])).collect();
+        let (Some(first), Some(last)) = (differ.first(), differ.last()) else {
+            return Err(self.refuse("it spreads nothing"));
+        };
+        if from.len() != shape.len() || from[*first..=*last].iter().any(|extent| *extent != 1) {
+            return Err(self.refuse("a value can be spread along one axis, or axes side by side"));
+        }
+        let product = |extents: &[usize]| extents.iter().product::<usize>();
+        let (outer, count) = (product(&shape[..*first]), product(&shape[*first..=*last]));
+        let inner = product(&shape[*last + 1..]);
+        let x = self.in_order(node.inputs[0], Order::RowMajor)?;
+        let y = self.output_in(node.outputs[0], Order::RowMajor);
+        let bytes = self.graph.ty(node.outputs[0]).dtype.bytes(inner);
+        let mut call = self.call("");
+        let (x, y) = (call.operand(x, Access::Read), call.operand(y, Access::Write));
+        call.statement().text = format!(
+            "for (size_t outer = 0U; outer < {outer}U; outer++) {{\n        \
+             ounce_copy_blocks({count}, {bytes}U, &((const uint8_t *){x})[outer * {bytes}U], 0U, &((uint8_t *){y})[outer * {}U], {bytes}U);\n    }}",
+            count * bytes
+        );
+        self.push(call);
         Ok(())
     }
 

@@ -108,7 +108,7 @@ impl Lowering<'_, '_> {
         let (from, weight, bias) = (self.image(x)?, self.parameter(w)?, self.parameter(node.inputs[2])?);
         let requantize = self.requantize(op, shape.outputs);
         let y = self.output(node.outputs[0]);
-        let mask = node.outputs.get(1).map(|mask| self.output(*mask));
+        let mask = self.mask(node);
         if mask.is_some() {
             self.shared.features.insert("UNCLAMPED");
         }

@@ -80,29 +80,36 @@ impl Lowering<'_, '_> {
         Ok(())
     }
 
-    /// A contiguous part of one axis, of an image for instance some channels or rows.
+    /// A contiguous part of one axis, of an image for instance some channels or rows; or of its height and width at once.
     pub(super) fn crop(&mut self, node: &Node, op: &Crop) -> Result<(), EmitError> {
         let (x, order) = (self.computed(node.inputs[0])?, self.place(node.inputs[0])?.1);
         let ty = self.graph.ty(node.inputs[0]).clone();
         let axes = axes(ty.shape.len(), order);
         let cut: Vec<usize> = (0..axes.len()).filter(|i| ty.shape[axes[*i]] != op.sizes[axes[*i]]).collect();
-        if op.steps.iter().any(|step| *step != 1) || cut.len() > 1 {
-            return Err(self.refuse("a part of one axis can be cut out, without steps"));
-        }
-        let cut = cut.first().copied().unwrap_or(0);
         let product = |axes: &[usize]| axes.iter().map(|axis| ty.shape[*axis]).product::<usize>();
-        let inner = product(axes.get(cut + 1..).unwrap_or_default()) * ty.dtype.bytes(1);
-        let axis = axes.get(cut).copied().unwrap_or(0);
+        let (count, along, first) = match cut[..] {
+            [] => (1, 0, 0),
+            [at] => (product(&axes[..at]), at, 0),
+            // One block a row, from the first row on.
+            [at, next] if next == at + 1 && product(&axes[..at]) == 1 => {
+                (op.sizes[axes[at]], next, op.starts[axes[at]] * ty.shape[axes[next]])
+            }
+            _ => return Err(self.refuse("a part of one axis, or of height and width, can be cut out")),
+        };
+        if op.steps.iter().any(|step| *step != 1) {
+            return Err(self.refuse("what is cut out can have no steps"));
+        }
+        let inner = product(axes.get(along + 1..).unwrap_or_default()) * ty.dtype.bytes(1);
+        let axis = axes.get(along).copied().unwrap_or(0);
         let [start, kept, extent] =
             [&op.starts, &op.sizes, &ty.shape].map(|of| of.get(axis).copied().unwrap_or(0) * inner);
+        let start = start + first * inner;
         let y = self.output_in(node.outputs[0], order);
         let mut call = self.call("").share(x, y);
         let (x, y) = (call.operand(x, Access::Read), call.operand(y, Access::Write));
         let from = if start == 0 { x } else { format!("&((const uint8_t *){x})[{start}]") };
-        call.statement().text = format!(
-            "ounce_copy_blocks({}, {kept}U, {from}, {extent}U, {y}, {kept}U);",
-            product(&axes[..cut.min(axes.len())])
-        );
+        call.statement().text =
+            format!("ounce_copy_blocks({count}, {kept}U, {from}, {extent}U, {y}, {kept}U);");
         self.push(call);
         Ok(())
     }

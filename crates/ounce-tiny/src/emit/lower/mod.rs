@@ -178,6 +178,7 @@ impl<'a> Lowering<'a, '_> {
             Op::Expand(op) => self.expand(node, &op.shape),
             Op::Reduce(op) => self.bias_gradient(node, op),
             Op::ConvTranspose2d(op) => self.input_gradient(node, op),
+            Op::Pool2dGradient(op) => self.pool_gradient(node, op),
             Op::QuantizedSgd(op) => self.sgd(node, op),
             Op::SelectChannels(op) => self.select_channels(node, op),
             _ => {

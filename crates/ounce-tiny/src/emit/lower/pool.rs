@@ -1,7 +1,7 @@
 //! Means and maxima.
 
-use ounce_graph::Node;
-use ounce_graph::ops::{PoolKind, QuantizedPool2d, Window};
+use ounce_graph::ops::{Pool2dGradient, PoolKind, QuantizedPool2d, Window};
+use ounce_graph::{DType, Node};
 use ounce_import::tflite::kernels::{FixedAveragePool, FixedMean};
 
 use super::conv::window_extents;
@@ -50,11 +50,8 @@ impl Lowering<'_, '_> {
         if n != 1 {
             return Err(self.refuse("devices take one image at a time: make the batch 1"));
         }
-        if window.dilation != [1, 1] {
-            return Err(self.refuse("the run-time pools over windows without dilation"));
-        }
-        let values = window_extents([height, width, channels], [rows, columns, channels], kernel, &window);
-        let window = self.structure("ounce_conv", "conv", &values);
+        let window =
+            self.window_structure([height, width, channels], [rows, columns, channels], kernel, window)?;
         let x = self.image(node.inputs[0])?;
         let y = self.output(node.outputs[0]);
         let mut call = self.call(function).text(format!("&{window}"));
@@ -62,6 +59,43 @@ impl Lowering<'_, '_> {
             call = call.text(rounding);
         }
         self.push(call.read(x).write(y));
+        Ok(())
+    }
+
+    fn window_structure(
+        &mut self,
+        image: [usize; 3],
+        output: [usize; 3],
+        kernel: [usize; 2],
+        window: Window,
+    ) -> Result<String, EmitError> {
+        if window.dilation != [1, 1] {
+            return Err(self.refuse("the run-time pools over windows without dilation"));
+        }
+        Ok(self.structure("ounce_conv", "conv", &window_extents(image, output, kernel, &window)))
+    }
+
+    pub(super) fn pool_gradient(&mut self, node: &Node, op: &Pool2dGradient) -> Result<(), EmitError> {
+        let Pool2dGradient { pool, image: [height, width] } = *op;
+        let &[1, channels, rows, columns] = self.graph.shape(node.inputs[0]) else {
+            return Err(self.refuse("devices take one image at a time: make the batch 1"));
+        };
+        let of_bytes = node.inputs.get(1).is_none_or(|x| self.graph.ty(*x).dtype == DType::I8);
+        if pool.kind == PoolKind::Average || !of_bytes {
+            return Err(self.refuse(
+                "the run-time has gradients of maxima of bytes, and of means of what lies inside an image",
+            ));
+        }
+        let image = [height, width, channels];
+        let window = self.window_structure(image, [rows, columns, channels], pool.kernel, pool.window)?;
+        let g = self.image(node.inputs[0])?;
+        let x = node.inputs.get(1).map(|x| self.image(*x)).transpose()?;
+        let y = self.output(node.outputs[0]);
+        let call = match x {
+            Some(x) => self.call("ounce_max_pool_gradient").text(format!("&{window}")).read(x),
+            None => self.call("ounce_average_pool_gradient").text(format!("&{window}")),
+        };
+        self.push(call.read(g).write(y));
         Ok(())
     }
 

@@ -22,7 +22,8 @@ impl Lowering<'_, '_> {
         let (a, b, y) = self.sum(node)?;
         let count = self.graph.ty(node.outputs[0]).elements();
         let call = self.call("ounce_add_fixed_s8").count(count).read(a).read(b).text(format!("&{addition}"));
-        self.push(call.write(y).share(a, y).share(b, y));
+        let mask = self.mask(node);
+        self.push(call.write(y).write_if(mask).share(a, y).share(b, y));
         Ok(())
     }
 }

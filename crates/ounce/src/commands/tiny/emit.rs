@@ -7,7 +7,6 @@ use crate::tiny::{Limits, Network};
 use clap::Args;
 use ounce_tiny::emit::{EmitError, EmitOptions, Emitted, Entry, emit};
 use ounce_tiny::rehearsal::emit_training;
-use ounce_tiny::step::with_classes;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -111,16 +110,15 @@ fn program(arguments: &Arguments) -> Result<Emitted> {
         let entries = [Entry { name: "invoke", graph: &graph }];
         return emit(&entries, &options).map_err(|error| Failure::from_error(&error));
     };
-    let model = arguments.network.path();
-    let (network, size) = match (arguments.network.trained()?, arguments.classes) {
-        (Some(trained), _) => (trained.network, Some(trained.size)),
-        (None, Some(classes)) => (with_classes(&trainable::read(model)?, classes, arguments.seed), None),
-        (None, None) => (trainable::read(model)?, None),
+    let model = arguments.network.model();
+    let network = match (arguments.network.trained()?, arguments.classes) {
+        (Some(trained), _) => trained.network,
+        (None, Some(classes)) => model.trainable(None)?.with_classes(classes, arguments.seed)?,
+        (None, None) => model.trainable(None)?,
     };
-    let scheme = trainable::scheme(scheme, model, network.convs().count() - 1)?;
+    let scheme = trainable::scheme(scheme, model.path(), network.conv_count())?;
     let step = arguments.rounding.options(arguments.seed);
-    emit_training(&network, arguments.network.size().or(size), &scheme, &step, &options)
-        .map_err(|error| Failure::from_error(&error))
+    emit_training(&network, &scheme, &step, &options).map_err(|error| Failure::from_error(&error))
 }
 
 /// Writes the folder whole or not at all.

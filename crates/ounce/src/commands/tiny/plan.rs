@@ -3,32 +3,28 @@
 use crate::chat::Interrupt;
 use crate::failure::{Context as _, Result};
 use crate::output;
-use crate::tiny::Limits;
 use crate::tiny::plan::{Analysis, LayerRow, Need, Report, Search, Training};
 use crate::tiny::training::trainable;
+use crate::tiny::{Limits, Model};
 use clap::Args;
 use ounce_tiny::contribution::Prediction;
 use ounce_tiny::plan::Planner;
-use ounce_tiny::scheme::{Scheme, published};
-use ounce_tiny::step::{Channels, StepOptions, with_classes};
-use std::path::PathBuf;
+use ounce_tiny::scheme::Scheme;
+use ounce_tiny::step::{Channels, StepOptions};
+use std::path::{Path, PathBuf};
 
 /// Arguments of `ounce tiny plan`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A quantized network of MCUNetV3
-    #[arg(value_name = "MODEL.pkl")]
-    model: PathBuf,
-    /// Height and width of images [default: what it was made for]
-    #[arg(long, value_name = "N")]
-    size: Option<usize>,
+    #[command(flatten)]
+    model: Model,
     /// Classes of a new classifier [default: those of the --contributions, or else of the network]
     #[arg(long, value_name = "N", value_parser = crate::cli::up_to_a_million())]
     classes: Option<usize>,
     #[command(flatten)]
     limits: Limits,
     /// What is trained: a scheme's file; full; bias:N or last:N of the last convolutions; the memory in KB of a scheme that was
-    /// published for the network, such as 49 [default: all that were published]
+    /// published for the network, such as 49 [default: all that were published, or of other networks biases and weights of the last 1, 2, 4, ... convolutions]
     #[arg(long = "scheme", value_name = "FILE|NAME")]
     schemes: Vec<String>,
     /// List the convolutions too
@@ -51,8 +47,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.svg {
         output::check_writable(path)?;
     }
-    let model = &arguments.model;
-    let network = trainable::read(model)?;
+    let model = arguments.model.path();
+    let network = arguments.model.trainable(None)?;
     let name = trainable::name(model);
     let cannot = || format!("cannot plan {}", model.display());
     let mut interrupt = Interrupt::default();
@@ -60,20 +56,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         interrupt = Interrupt::listen()?;
         interrupt.listen_for_the_end()?;
     }
-    let found = arguments.analysis.contributions(model, &network, arguments.size, &interrupt)?;
+    let found = arguments.analysis.contributions(model, &network, &interrupt)?;
     let of_data = found.as_ref().map(|found| found.setting.classes.len());
     let network = match arguments.classes.or(of_data) {
-        Some(classes) => with_classes(&network, classes, 0),
+        Some(classes) => network.with_classes(classes, 0).context(cannot)?,
         None => network,
     };
     let options = StepOptions { channels: Channels::First, ..StepOptions::default() };
-    let planner = Planner::new(&network, arguments.size, options).context(cannot)?;
+    let planner = Planner::new(network, options).context(cannot)?;
     let convs = planner.layers().len();
     let image = planner.layers().first().map_or([0; 3], |layer| layer.input);
     let prediction = found.as_ref().map(Prediction::of).transpose().context(cannot)?;
     let named = |text: &String| Ok((text.clone(), trainable::scheme(text, model, convs)?));
     let mut schemes: Vec<(String, Scheme)> = match &arguments.schemes[..] {
-        [] => published(&name).map(|found| (found.budget.to_string(), found.scheme())).collect(),
+        [] => usual(model, &planner),
         texts => texts.iter().map(named).collect::<Result<_>>()?,
     };
     let budget = arguments.limits.budget();
@@ -107,4 +103,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         output::write(path, &arguments.search.file(&report, training, &found.setting, &budget))?;
     }
     if arguments.json { output::print_json(&report) } else { output::print(&report.text(arguments.layers)) }
+}
+
+/// The schemes that are planned where none is named: those that were published, or the last convolutions of other networks, twice as many from one to the next, as far as gradients reach.
+fn usual(model: &Path, planner: &Planner) -> Vec<(String, Scheme)> {
+    let published = trainable::published(model);
+    if !published.is_empty() {
+        return published.iter().map(|found| (found.budget.to_string(), found.scheme())).collect();
+    }
+    let convs = planner.layers().len();
+    let counts =
+        || (0..usize::BITS).map(|power| 1 << power).take_while(|count| *count < convs).chain([convs]);
+    let biases = counts().map(|count| (format!("bias:{count}"), Scheme::bias_only(count)));
+    let weights = counts().map(|count| (format!("last:{count}"), Scheme::last(convs, count)));
+    let mut schemes = Vec::new();
+    for (name, scheme) in biases.chain(weights).filter(|(_, scheme)| scheme.biases > 0) {
+        match planner.check(&scheme) {
+            Ok(()) => schemes.push((name, scheme)),
+            Err(error) => output::note(format_args!("{name} is left out: {error}")),
+        }
+    }
+    schemes
 }

@@ -4,13 +4,14 @@ use crate::chat::Interrupt;
 use crate::cli::{Threads, at_least_one};
 use crate::failure::{Context as _, Failure, Result};
 use crate::output::{self, note};
+use crate::tiny::Model;
 use crate::tiny::training::{Cache, Folder, Report, Rounding, Settings, trainable};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use ounce_tiny::learn::{self, Checkpoint, Dataset, Event, Examples, LearnError, LearnOptions, Learner};
 use ounce_tiny::learn::{Part, Prepared, Selection};
 use ounce_tiny::origin::Origin;
-use ounce_tiny::step::{self, StepOptions, with_classes};
+use ounce_tiny::step::{self, StepOptions, training_step};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -18,9 +19,8 @@ use std::time::Instant;
 /// Arguments of `ounce tiny train`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A quantized network of MCUNetV3
-    #[arg(value_name = "MODEL.pkl")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: Model,
     /// Pictures: a folder or zip archive with a folder for each class, also below train and test; or a folder with the files of MNIST
     #[arg(long, value_name = "DIR|ZIP")]
     data: PathBuf,
@@ -73,9 +73,6 @@ pub(crate) struct Arguments {
     /// Show half of the pictures mirrored
     #[arg(long)]
     mirror: bool,
-    /// Height and width of images [default: what the network was made for]
-    #[arg(long, value_name = "N")]
-    size: Option<usize>,
     /// Keep checkpoint, curves and results in this folder
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -138,12 +135,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let cause = format!("--warmup {}, but there are {} epochs", arguments.warmup, arguments.epochs);
         return Err(Failure::usage(cause).hint("give at most as many as --epochs"));
     }
-    let original = trainable::read(&arguments.model)?;
-    let convs = original.convs().count() - 1;
+    let model = arguments.model.path();
+    let original = arguments.model.trainable(None)?;
+    let convs = original.conv_count();
     if let Some(cut) = arguments.cut.filter(|cut| *cut > convs) {
         return Err(Failure::usage(format!("--cut {cut}, but the network has {convs} convolutions")));
     }
-    let scheme = trainable::scheme(&arguments.scheme, &arguments.model, convs)?;
+    let scheme = trainable::scheme(&arguments.scheme, model, convs)?;
+    let cannot = || format!("cannot train {}", model.display());
+    let step = arguments.step();
+    // What cannot be trained is told before pictures are read.
+    training_step(&original, &scheme, &step).context(cannot)?;
     let selection = Selection {
         classes: arguments.classes.clone(),
         train: arguments.train,
@@ -153,19 +155,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let data = Dataset::open(&arguments.data, &selection).map_err(|error| {
         Failure::from_error(&error).hint("a data set is a folder per class with its pictures in it")
     })?;
-    let network = with_classes(&original, data.classes.len(), arguments.seed);
+    let network = original.with_classes(data.classes.len(), arguments.seed).context(cannot)?;
     let first = arguments.cut.unwrap_or(convs).min(convs - scheme.biases);
-    let cannot = || format!("cannot train {}", arguments.model.display());
-    let prepared = Prepared::new(&network, arguments.size, first, arguments.batch).context(cannot)?;
-    let step = arguments.step();
+    let prepared = Prepared::new(&network, first, arguments.batch).context(cannot)?;
     let threads = arguments.threads.get();
     let mut learner = Learner::new(&prepared.network, &scheme, &step, threads).context(cannot)?;
     let settings = Settings {
-        network: trainable::name(&arguments.model),
+        network: trainable::name(model),
         data: trainable::name(&arguments.data),
         classes: data.classes.clone(),
         size: prepared.image.shape.last().copied().unwrap_or(0),
-        extra_kib: trainable::extra_memory(&original, &scheme)?,
+        extra_kib: trainable::extra_memory(&original, &scheme),
         scheme,
         rounding: format!("{:?}", arguments.rounding),
         scaling: step.scaling,
@@ -186,7 +186,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let start = match &folder {
         Some(folder) => {
             let parts = [&data.train, &data.validation, &data.test];
-            let origin = Origin::of(&trainable::imported(&original, arguments.size)?, &parts)?;
+            let origin = Origin::of(&original, &parts)?;
             if arguments.resume {
                 folder.checkpoint(&settings, &origin)?
             } else {

@@ -8,11 +8,11 @@ use crate::output;
 use crate::tiny::training::trainable;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ounce_formats::mcunet::Network as Mcunet;
 use ounce_tiny::contribution::{self, Contributions, Grid, Point, Setting};
 use ounce_tiny::learn::{Dataset, LearnError, Selection};
 use ounce_tiny::origin::{self, Origin};
 use ounce_tiny::scheme::TrainedWeight;
+use ounce_tiny::step::Network;
 use std::path::{Path, PathBuf};
 
 /// What training each part of a network contributes to its accuracy.
@@ -70,8 +70,7 @@ impl Analysis {
     pub(crate) fn contributions(
         &self,
         model: &Path,
-        network: &Mcunet,
-        size: Option<usize>,
+        network: &Network,
         interrupt: &Interrupt,
     ) -> Result<Option<Contributions>> {
         if self.data.is_none() && self.threads.are_given() {
@@ -79,17 +78,17 @@ impl Analysis {
                 .hint("give --data, or leave it out"));
         }
         let Some(path) = &self.contributions else { return Ok(None) };
-        let convs = network.convs().count() - 1;
+        let convs = network.conv_count();
         if let Some(figure) = &self.figure {
             output::check_writable(figure)?;
         }
         let known = if path.exists() { Some(read(path, convs)?) } else { None };
         if let Some(found) = &known {
-            let checked = found.check_network(&origin::network(&trainable::imported(network, size)?));
+            let checked = found.check_network(&origin::network(network));
             checked.context(|| format!("cannot use {}", path.display()))?;
         }
         let found = match (&self.data, known) {
-            (Some(data), known) => self.measure(path, data, known, (model, network, size), interrupt)?,
+            (Some(data), known) => self.measure(path, data, known, (model, network), interrupt)?,
             (None, Some(known)) => known,
             (None, None) => {
                 let cause = format!("there is no {}", path.display());
@@ -107,14 +106,11 @@ impl Analysis {
         path: &Path,
         data: &Path,
         known: Option<Contributions>,
-        (model, network, size): (&Path, &Mcunet, Option<usize>),
+        (model, network): (&Path, &Network),
         interrupt: &Interrupt,
     ) -> Result<Contributions> {
-        let convs = network.convs().count() - 1;
-        let size = size.or(network.first_conv.in_size).ok_or_else(|| {
-            Failure::new(format!("{} does not say for what size of images it was made", model.display()))
-                .hint("give --size")
-        })?;
+        let convs = network.conv_count();
+        let size = network.image()?.shape.last().copied().unwrap_or(0);
         output::check_writable(path)?;
         let (train, validation) = (Some(self.train), self.validation);
         let selection = Selection { train, validation, ..Selection::default() };
@@ -139,8 +135,7 @@ impl Analysis {
         if base > convs {
             return Err(Failure::usage(format!("--base {base}, but the network has {convs} convolutions")));
         }
-        let imported = trainable::imported(network, Some(size))?;
-        let here = Origin::of(&imported, &[&set.train, &set.validation])?;
+        let here = Origin::of(network, &[&set.train, &set.validation])?;
         let mut found = match known {
             None => Contributions { origin: Some(here), ..Contributions::new(setting.clone(), convs, base) },
             Some(known) if known.setting != setting || known.base != base => {
@@ -158,7 +153,7 @@ impl Analysis {
         let missing = Grid::standard(convs, base).missing(&found, self.seeds);
         let bar = ProgressBar::new(missing.len() as u64);
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} trainings  {msg}  {eta} left")?);
-        let mut analysis = contribution::Analysis::new(network, convs, &set, &setting, self.threads.get());
+        let mut analysis = contribution::Analysis::new(network, &set, &setting, self.threads.get());
         for (point, seed) in missing {
             bar.set_message(describe(point));
             let scheme = found.scheme(point);

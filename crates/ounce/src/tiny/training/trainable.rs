@@ -1,32 +1,23 @@
 //! Networks and schemes of the command line.
 
 use crate::failure::{Context as _, Failure, Result};
-use ounce_formats::mcunet::Network as Mcunet;
-use ounce_formats::pickle::Checkpoint;
-use ounce_import::mcunet::{self, Options};
+use crate::tiny::model::Kind;
 use ounce_tiny::learn::Epoch;
-use ounce_tiny::scheme::{self, Scheme, layers, published};
+use ounce_tiny::scheme::{self, Published, Scheme, layers};
 use ounce_tiny::step::Network;
 use std::path::Path;
-
-/// A network that can be trained.
-pub(crate) fn read(path: &Path) -> Result<Mcunet> {
-    let cannot = || format!("cannot import {}", path.display());
-    if path.extension().is_none_or(|extension| extension != "pkl") {
-        let cause = format!("{} is no network that can be trained", path.display());
-        return Err(Failure::usage(cause).hint("networks of MCUNetV3 can, whose names end in .pkl"));
-    }
-    Mcunet::read(&Checkpoint::open(path).context(cannot)?).context(cannot)
-}
-
-/// The network as a graph for images of `size`, or of the size that it was made for.
-pub(crate) fn imported(network: &Mcunet, size: Option<usize>) -> Result<Network> {
-    Ok(mcunet::import(network, &Options { size, ..Options::default() })?.into())
-}
 
 /// What a file or folder is called, without folders and extension.
 pub(crate) fn name(path: &Path) -> String {
     path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+}
+
+/// The schemes that were published for a network: those of MCUNetV3 have some.
+pub(crate) fn published(model: &Path) -> Vec<&'static Published> {
+    match Kind::of(model) {
+        Ok(Kind::Mcunet) => scheme::published(&name(model)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The scheme of a name or file, for a network of so many convolutions.
@@ -41,13 +32,16 @@ pub(crate) fn scheme(text: &str, model: &Path, convs: usize) -> Result<Scheme> {
         // More than there are is refused below.
         Some(("last", of)) => Scheme { biases: number(of)?, ..Scheme::last(convs, number(of)?) },
         _ if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            let network = name(model);
-            let found = published(&network).find(|scheme| scheme.budget.to_string() == text);
+            let all = published(model);
+            let found = all.iter().find(|scheme| scheme.budget.to_string() == text);
             found.map(|found| found.scheme()).ok_or_else(|| {
-                let known: Vec<String> = published(&network).map(|known| known.budget.to_string()).collect();
-                let known = if known.is_empty() { "none at all".to_owned() } else { known.join(", ") };
-                Failure::usage(format!("no scheme of {text} KB was published for {network}"))
-                    .hint(format!("there are {known}; a file of one's own has a name with letters"))
+                let known: Vec<String> = all.iter().map(|known| known.budget.to_string()).collect();
+                let known = match &known[..] {
+                    [] => "there are none at all, only for networks of MCUNetV3 (.pkl)".to_owned(),
+                    known => format!("there are {}", known.join(", ")),
+                };
+                Failure::usage(format!("no scheme of {text} KB was published for {}", name(model)))
+                    .hint(format!("{known}; give full, bias:N, last:N or a file, whose name has letters"))
             })?
         }
         _ => {
@@ -64,9 +58,8 @@ pub(crate) fn scheme(text: &str, model: &Path, convs: usize) -> Result<Scheme> {
 }
 
 /// What a scheme takes beyond inference, by the original's formula, in KB.
-pub(crate) fn extra_memory(network: &Mcunet, scheme: &Scheme) -> Result<f64> {
-    let imported = mcunet::import(network, &Options::default())?;
-    Ok(scheme::extra_memory(&layers(&imported.graph, &imported.convs), scheme).kib())
+pub(crate) fn extra_memory(network: &Network, scheme: &Scheme) -> f64 {
+    scheme::extra_memory(&layers(&network.graph, &network.convs), scheme).kib()
 }
 
 /// Learning rates of weights and of biases, which have half of the former unless they have their own.
