@@ -128,10 +128,16 @@ pub(crate) fn pad(
         let room = phases.pitch.saturating_sub(g.before[1] / right);
         if right == 1 {
             let job = PlaneRows { rows, len: width.min(room), pitches, ahead };
+            if job.len == 0 {
+                continue;
+            }
             kernels.copy_rows(job, from, &mut out[phases.at(row, g.before[1])..]);
         } else {
             let odd = phases.pitch.saturating_sub(g.before[1].div_ceil(2));
             let len = width.div_ceil(2).min(room) + (width / 2).min(odd);
+            if len == 0 {
+                continue;
+            }
             let at = [0, 1].map(|i| phases.at(row, g.before[1] + i));
             kernels.split_rows(PlaneRows { rows, len, pitches, ahead }, from, out, at);
         }
