@@ -70,7 +70,7 @@ fn options_of_no_effect_are_refused() {
         ("net.tflite", "--size"),
         ("net.onnx", "--size"),
         ("net.json", "--size"),
-        ("net.tflite", "--trained"),
+        ("net.json", "--trained"),
         ("net.tflite", "--calibration"),
         ("net.onnx", "--parameters"),
         ("net.pkl", "--scales"),

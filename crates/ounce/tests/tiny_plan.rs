@@ -217,6 +217,8 @@ fn what_cannot_be_planned_is_said() {
     plan(&["--svg", "none/arena.svg"]).fails(1, &["none/arena.svg"]);
     machine.data("bad.json", "{\"setting\":");
     plan(&["--contributions", "bad.json"]).fails(1, &["bad.json", "line 1"]);
+    machine.data("net.json", "");
+    machine.run(&["tiny", "plan", "net.json"]).fails(2, &["net.json", ".pkl"]);
     machine.data("net.tflite", "");
-    machine.run(&["tiny", "plan", "net.tflite"]).fails(2, &["net.tflite", ".pkl"]);
+    machine.run(&["tiny", "plan", "net.tflite"]).fails(1, &["net.tflite", "TensorFlow Lite"]);
 }
