@@ -21,7 +21,7 @@ pub struct StepOptions {
 /// What the logits are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Head {
-    /// Bytes, scaled by the classifier's scale: 1 in a classifier that [`with_classes`](super::with_classes) made, as on the original's device. The gradient of a logit vanishes where it
+    /// Bytes, scaled by the classifier's scale: 1 in a classifier that [`with_classes`](super::Network::with_classes) made, as on the original's device. The gradient of a logit vanishes where it
     /// is clamped.
     Int8,
     /// Floats: the sums of the same bytes, scaled and not rounded.
