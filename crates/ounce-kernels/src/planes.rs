@@ -37,8 +37,9 @@ pub(crate) struct Place {
 
 impl Place {
     fn check(&self, len: usize) {
-        let end = self.count.saturating_sub(1) * self.stride + self.len;
-        assert!(self.count == 0 || self.first + end <= len, "planes beyond the end of an array");
+        let last = self.count.saturating_sub(1).checked_mul(self.stride);
+        let end = last.and_then(|last| last.checked_add(self.len)?.checked_add(self.first));
+        assert!(self.count == 0 || end.is_some_and(|end| end <= len), "planes beyond the end of an array");
     }
 }
 

@@ -225,6 +225,12 @@ fn depthwise() {
             geometry(images[i % 9], kernel, [1 + i % 2, 1 + i % 2], [kernel[0] / 2, 1], [1, kernel[1] / 2]);
         check(ConvGeometry { batch: 2, channels, outputs: channels, groups: channels, ..g }, seed);
     }
+    // Nothing of the image under any window, with rows of two quads.
+    let beyond = ConvGeometry { places: [9, 1], ..geometry([9, 1], [5, 3], [1, 1], [2, 5], [2, 5]) };
+    let beyond = ConvGeometry { stride: [1, 4], ..beyond };
+    for channels in [2, 33] {
+        check(ConvGeometry { channels, outputs: channels, groups: channels, ..beyond }, 7);
+    }
     // Padding beyond the window, and none; a dilated window.
     check(geometry([5, 5], [3, 3], [1, 1], [4, 3], [0, 5]), 1);
     check(geometry([9, 9], [3, 3], [2, 2], [0, 0], [0, 0]), 2);

@@ -32,11 +32,11 @@ impl BatchNorm<'_> {
 
     /// Elements of a channel.
     fn count(&self) -> usize {
-        self.batch * self.len
+        self.batch.saturating_mul(self.len)
     }
 
     fn place(&self, channel: usize) -> Place {
-        let stride = self.channels() * self.len;
+        let stride = self.channels().saturating_mul(self.len);
         Place { first: channel * self.len, len: self.len, stride, count: self.batch }
     }
 

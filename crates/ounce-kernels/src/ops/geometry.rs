@@ -49,8 +49,10 @@ impl ConvGeometry {
         self.groups == self.channels && self.outputs == self.channels
     }
 
-    /// What windows reach, from the first element of the padded image.
+    /// What windows reach, from the first element of the padded image; the largest number where that is beyond all.
     pub(crate) fn span(&self, axis: usize) -> usize {
-        (self.places[axis] - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1
+        let places = (self.places[axis] - 1).saturating_mul(self.stride[axis]);
+        let kernel = (self.kernel[axis] - 1).saturating_mul(self.dilation[axis]);
+        places.saturating_add(kernel).saturating_add(1)
     }
 }

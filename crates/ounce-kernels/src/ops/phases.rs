@@ -25,7 +25,11 @@ impl Phases {
         if g.places_len() == 0 {
             return None;
         }
-        let [rows, pitch] = [0, 1].map(|axis| g.span(axis).div_ceil(g.stride[axis]));
+        let spans = [g.span(0), g.span(1)];
+        if spans.iter().any(|span| *span > isize::MAX as usize) {
+            return None;
+        }
+        let [rows, pitch] = [0, 1].map(|axis| spans[axis].div_ceil(g.stride[axis]));
         let phases = g.stride[0].checked_mul(g.stride[1])?;
         let len = rows.checked_mul(pitch)?.checked_mul(phases)?;
         let room = g.places_len().saturating_mul(phases).saturating_add(g.image_len());

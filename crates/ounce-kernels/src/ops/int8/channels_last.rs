@@ -51,6 +51,10 @@ impl Int8ChannelsLast {
             && g.channels > 0
             && g.outputs > 0
             && (g.is_pointwise() || Phases::of(&g).is_some())
+            && g.span(0)
+                .checked_mul(g.span(1))
+                .and_then(|len| len.checked_mul(g.channels.next_multiple_of(4)))
+                .is_some_and(|len| len <= isize::MAX as usize)
             && (g.groups == 1 || depthwise && g.kernel[0] <= MAX_ROWS && g.kernel[1] <= 1 << 10)
             && (!planes || g.groups == 1 && g.channels <= 4);
         if !fits || conv.w.len() != g.outputs * g.depth() || conv.bias.len() != g.outputs {

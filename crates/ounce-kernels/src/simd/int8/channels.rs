@@ -129,6 +129,9 @@ fn fill<S: Int8>(s: S, job: &Band<'_>, first: usize, live: usize, scratch: &mut 
     let quads = job.rows.len() / 4;
     let padding = [job.x_zero; 64];
     let inside = inside(job);
+    if inside.is_empty() {
+        return;
+    }
     for quad in 0..quads {
         let rows: [Option<usize>; 4] = std::array::from_fn(|i| job.rows[quad * 4 + i]);
         // Pixels from which on a vector can be read.
