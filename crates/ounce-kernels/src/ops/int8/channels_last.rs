@@ -37,8 +37,8 @@ impl Int8ChannelsLast {
     /// Packs weights `[outputs, channels / groups, height, width]`; the image in `conv` is not looked at. With `planes` the image is `[batch, channels, height, width]` of at most four
     /// channels. `scale` gives the factor of an output channel.
     ///
-    /// `None` where there are no kernels for it: for groups that are not single channels, for windows that reach far beyond the image, and for sums so large, or factors so unlike each other, that they
-    /// would have to saturate.
+    /// `None` where there are no kernels for it: for groups that are not single channels, for windows that reach far beyond the image, and for sums and factors so large that they would have to
+    /// saturate, and for factors of different kinds.
     pub fn new(
         conv: &Int8Conv<'_>,
         scale: &dyn Fn(usize) -> Scale,
